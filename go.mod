@@ -1,0 +1,3 @@
+module perennial.dev/perennial
+
+go 1.26

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package fact is the closed set of things that Perennial can see, unjudged.
+//
+// A Fact says what was there: a file and the certificates in it, a process and
+// its command line, what a port served. It says nothing about whether that is
+// good. Facts come from sources, can be written to a file and read back
+// (Record), and are all that the judging packages ever get, so the same facts
+// always give the same findings.
+//
+// No fact holds private key material: a key is seen as its public side only.
+package fact
+
+import "time"
+
+// Kind names a type of fact in records. Kinds never change their meaning.
+type Kind string
+
+// The closed set of kinds.
+const (
+	KindNode          Kind = "Node"
+	KindManifest      Kind = "Manifest"
+	KindProcess       Kind = "Process"
+	KindKubeletConfig Kind = "KubeletConfig"
+	KindFile          Kind = "File"
+	KindView          Kind = "View"
+	KindListing       Kind = "Listing"
+	KindServed        Kind = "Served"
+	KindVersion       Kind = "Version"
+)
+
+// Fact is one thing seen. The set of implementations is closed: they are the
+// types of this package.
+type Fact interface {
+	Kind() Kind
+	fact()
+}
+
+// Unseen is something there is reason to believe exists but that could not be
+// looked at. It is never left out of a report.
+type Unseen struct {
+	Source string `json:"source"`           // the source that tried: files, processes, wire ...
+	What   Text   `json:"what"`             // a path, an endpoint, a process
+	Why    Why    `json:"why"`              // the class of cause
+	Detail Text   `json:"detail,omitempty"` // the cause in words
+	Hint   Text   `json:"hint,omitempty"`   // what to do to see it
+}
+
+// Why is the class of cause of an Unseen, small enough to be a metric label.
+type Why string
+
+// The classes of cause.
+const (
+	Denied      Why = "Denied"      // no permission
+	Unreachable Why = "Unreachable" // refused, no route, reset
+	Timeout     Why = "Timeout"     // did not answer in time
+	NotTLS      Why = "NotTLS"      // answered, but not TLS
+	TooLarge    Why = "TooLarge"    // larger than the limit for its kind
+	Malformed   Why = "Malformed"   // there, but cannot be understood
+	Unsupported Why = "Unsupported" // understood, but not looked into
+	Canceled    Why = "Canceled"    // the look was ended before
+	Failed      Why = "Failed"      // any other failure
+)
+
+// Node is the machine that was looked at.
+type Node struct {
+	Hostname Text      `json:"hostname,omitempty"`
+	Root     string    `json:"root"` // the file system looked at; "/" for the running machine
+	Now      time.Time `json:"now"`  // the node's wall clock when the look began
+	// Addresses are the IP addresses of the machine's interfaces, empty for
+	// a file system that is not the running machine's.
+	Addresses []string `json:"addresses,omitempty"`
+}
+
+// Manifest is one static pod's manifest.
+type Manifest struct {
+	Path       string      `json:"path"`
+	Meta       Meta        `json:"meta"`
+	Name       Text        `json:"name"`
+	Namespace  Text        `json:"namespace,omitempty"`
+	Containers []Container `json:"containers,omitempty"`
+	Mounts     []Mount     `json:"mounts,omitempty"`
+	// Problem is why the manifest could not be understood; the other fields
+	// are then empty.
+	Problem Text `json:"problem,omitempty"`
+}
+
+// Container is a container of a static pod.
+type Container struct {
+	Name  Text     `json:"name"`
+	Image Text     `json:"image"`
+	Args  []string `json:"args"` // command and args, in one list
+}
+
+// Mount is a host path in a container.
+type Mount struct {
+	Container Text   `json:"container"`
+	HostPath  string `json:"hostPath"`
+	Path      string `json:"path"`           // inside the container
+	Type      string `json:"type,omitempty"` // Kubernetes' hostPath type, such as FileOrCreate
+}
+
+// Process is a running process that may belong to a cluster.
+type Process struct {
+	PID   int       `json:"pid"`
+	Start time.Time `json:"start"`         // wall clock, to about a hundredth of a second
+	Args  []string  `json:"args"`          // the command line; hostile, print through Text
+	Exe   string    `json:"exe,omitempty"` // empty where it may not be read
+	// Contained says that the process has another mount namespace than the
+	// looker, so its paths may not be the host's.
+	Contained bool `json:"contained,omitempty"`
+	// Version is what the program says of itself ("v1.37.0"); only asked of
+	// the kubelet, which no port tells without credentials.
+	Version Text `json:"version,omitempty"`
+}
+
+// KubeletConfig is what matters of a KubeletConfiguration file
+// (kubelet.config.k8s.io/v1beta1).
+type KubeletConfig struct {
+	Path               string `json:"path"`
+	StaticPodPath      string `json:"staticPodPath,omitempty"`
+	ClientCAFile       string `json:"clientCAFile,omitempty"`
+	TLSCertFile        string `json:"tlsCertFile,omitempty"`
+	TLSKeyFile         string `json:"tlsPrivateKeyFile,omitempty"`
+	RotateCertificates bool   `json:"rotateCertificates,omitempty"`
+	ServerTLSBootstrap bool   `json:"serverTLSBootstrap,omitempty"`
+	Address            string `json:"address,omitempty"`
+	Port               int    `json:"port,omitempty"` // 0: not set, the kubelet's default is 10250
+	Problem            Text   `json:"problem,omitempty"`
+}
+
+// Meta is what a file system tells about a file without reading it.
+type Meta struct {
+	Mode    uint32    `json:"mode"` // permission bits only
+	UID     int       `json:"uid"`
+	GID     int       `json:"gid"`
+	Size    int64     `json:"size"`
+	ModTime time.Time `json:"modTime"`
+	Device  uint64    `json:"device"`
+	Inode   uint64    `json:"inode"`
+	Target  string    `json:"target,omitempty"` // where a symbolic link ends
+}
+
+// File is a file that holds, or should hold, certificates, keys or a kubeconfig.
+type File struct {
+	Path       string      `json:"path"` // as the node sees it, without the looker's root
+	Meta       Meta        `json:"meta"`
+	Missing    bool        `json:"missing,omitempty"` // a flag or file names it, and it is not there
+	Certs      []Cert      `json:"certs,omitempty"`   // in the order of the file
+	Keys       []Key       `json:"keys,omitempty"`
+	Kubeconfig *Kubeconfig `json:"kubeconfig,omitempty"`
+	// Problem is why the content, or a part of it, could not be understood.
+	Problem Text `json:"problem,omitempty"`
+	// Omitted counts certificates beyond the limit that were not kept.
+	Omitted int `json:"omitted,omitempty"`
+}
+
+// Key is the public side of a private or public key found in a file.
+type Key struct {
+	Algorithm string `json:"algorithm"`      // RSA, ECDSA, Ed25519
+	Bits      int    `json:"bits,omitempty"` // RSA modulus or curve size
+	Format    string `json:"format"`         // PKCS#1, PKCS#8, SEC1, PKIX
+	Public    bool   `json:"public,omitempty"`
+	// Fingerprint is "sha256:<hex>" over the DER SubjectPublicKeyInfo; equal
+	// to that of the certificates that belong to the key.
+	Fingerprint string `json:"fingerprint,omitempty"`
+	Encrypted   bool   `json:"encrypted,omitempty"` // needs a password; nothing more is known
+}
+
+// Kubeconfig is what matters of a kubeconfig file.
+type Kubeconfig struct {
+	CurrentContext Text                `json:"currentContext,omitempty"`
+	Clusters       []KubeconfigCluster `json:"clusters,omitempty"`
+	Users          []KubeconfigUser    `json:"users,omitempty"`
+}
+
+// KubeconfigCluster is one cluster of a kubeconfig.
+type KubeconfigCluster struct {
+	Name    Text   `json:"name"`
+	Current bool   `json:"current,omitempty"` // the current context uses it
+	Server  Text   `json:"server"`
+	CAFile  string `json:"caFile,omitempty"` // absolute
+	CAs     []Cert `json:"cas,omitempty"`    // embedded
+}
+
+// KubeconfigUser is one user of a kubeconfig.
+type KubeconfigUser struct {
+	Name     Text   `json:"name"`
+	Current  bool   `json:"current,omitempty"`
+	CertFile string `json:"certFile,omitempty"` // absolute
+	KeyFile  string `json:"keyFile,omitempty"`  // absolute
+	Certs    []Cert `json:"certs,omitempty"`    // embedded
+	Key      *Key   `json:"key,omitempty"`      // embedded
+	Other    string `json:"other,omitempty"`    // token, exec, basic: how it proves itself otherwise
+	Problem  Text   `json:"problem,omitempty"`
+}
+
+// View is a file as a process sees it. A single file that is mounted into a
+// container stays the old one there after a rename on the host.
+type View struct {
+	PID         int       `json:"pid"`
+	Path        string    `json:"path"` // on the host
+	Device      uint64    `json:"device"`
+	Inode       uint64    `json:"inode"`
+	ModTime     time.Time `json:"modTime"`
+	Fingerprint string    `json:"fingerprint,omitempty"` // of the current user's leaf in it
+}
+
+// Listing is what a directory tree holds. Paths are the node's.
+type Listing struct {
+	Dir   string   `json:"dir"`
+	Files []string `json:"files,omitempty"` // absolute, sorted; regular files and links to them
+	More  int      `json:"more,omitempty"`  // beyond the limit
+}
+
+// Served is what a TLS port presented in a handshake without credentials.
+type Served struct {
+	Endpoint string    `json:"endpoint"`      // host:port as dialled
+	SNI      Text      `json:"sni,omitempty"` // the server name asked for
+	Certs    []Cert    `json:"certs"`         // leaf first, as sent
+	Protocol string    `json:"protocol"`      // TLS 1.3 ...
+	At       time.Time `json:"at"`
+}
+
+// Version is what a component told of its version over the wire.
+type Version struct {
+	Endpoint string `json:"endpoint"`
+	Git      Text   `json:"gitVersion"` // v1.37.0
+	// Emulated is the minor that the server behaves as ("1.36"), empty when
+	// it is its own (KEP-4330).
+	Emulated Text `json:"emulated,omitempty"`
+}
+
+// Kind implements Fact.
+func (Node) Kind() Kind          { return KindNode }
+func (Manifest) Kind() Kind      { return KindManifest }
+func (Process) Kind() Kind       { return KindProcess }
+func (KubeletConfig) Kind() Kind { return KindKubeletConfig }
+func (File) Kind() Kind          { return KindFile }
+func (View) Kind() Kind          { return KindView }
+func (Listing) Kind() Kind       { return KindListing }
+func (Served) Kind() Kind        { return KindServed }
+func (Version) Kind() Kind       { return KindVersion }
+
+func (Node) fact()          {}
+func (Manifest) fact()      {}
+func (Process) fact()       {}
+func (KubeletConfig) fact() {}
+func (File) fact()          {}
+func (View) fact()          {}
+func (Listing) fact()       {}
+func (Served) fact()        {}
+func (Version) fact()       {}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package fact
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+)
+
+// RecordVersion is the version of the record format. A newer one is refused.
+const RecordVersion = 1
+
+// Header is the first line of a record.
+type Header struct {
+	Record   int       `json:"record"` // RecordVersion
+	Tool     string    `json:"tool,omitempty"`
+	Observed time.Time `json:"observed"` // the looker's clock
+	Scope    Scope     `json:"scope"`
+	Note     Text      `json:"note,omitempty"` // shown with every report made from the record
+}
+
+// Scope says what was asked to be looked at.
+type Scope struct {
+	Root          string   `json:"root,omitempty"`          // a file system, "/" for the running machine; empty when only endpoints were asked
+	KubernetesDir string   `json:"kubernetesDir,omitempty"` // as the node sees it
+	Endpoints     []string `json:"endpoints,omitempty"`     // host:port, looked at from outside
+}
+
+// line is one line after the header: exactly one of the two is set.
+type line struct {
+	Kind   Kind            `json:"kind,omitempty"`
+	Fact   json.RawMessage `json:"fact,omitempty"`
+	Unseen *Unseen         `json:"unseen,omitempty"`
+}
+
+// Record is everything seen in one look.
+type Record struct {
+	Header
+	Facts  []Fact
+	Unseen []Unseen
+}
+
+// Write writes the record as JSON lines.
+func (r Record) Write(w io.Writer) error {
+	out := bufio.NewWriter(w)
+	enc := json.NewEncoder(out)
+	r.Header.Record = RecordVersion
+	if err := enc.Encode(r.Header); err != nil {
+		return fmt.Errorf("writing a record: %w", err)
+	}
+	for _, f := range r.Facts {
+		body, err := json.Marshal(f)
+		if err == nil {
+			err = enc.Encode(line{Kind: f.Kind(), Fact: body})
+		}
+		if err != nil {
+			return fmt.Errorf("writing a record: %s: %w", f.Kind(), err)
+		}
+	}
+	for _, u := range r.Unseen {
+		if err := enc.Encode(line{Unseen: &u}); err != nil {
+			return fmt.Errorf("writing a record: %w", err)
+		}
+	}
+	return out.Flush()
+}
+
+// ReadRecord reads what Write wrote. Errors name the line.
+func ReadRecord(r io.Reader) (Record, error) {
+	dec := json.NewDecoder(r)
+	var rec Record
+	if err := dec.Decode(&rec.Header); err != nil {
+		return rec, fmt.Errorf("reading a record: line 1: %w", err)
+	}
+	if rec.Header.Record < 1 || rec.Header.Record > RecordVersion {
+		return rec, fmt.Errorf("reading a record: format version %d is not known, this program reads up to %d", rec.Header.Record, RecordVersion)
+	}
+	for n := 2; ; n++ {
+		var l line
+		if err := dec.Decode(&l); err == io.EOF {
+			return rec, nil
+		} else if err != nil {
+			return rec, fmt.Errorf("reading a record: line %d: %w", n, err)
+		}
+		if l.Unseen != nil {
+			rec.Unseen = append(rec.Unseen, *l.Unseen)
+			continue
+		}
+		f, err := decode(l.Kind, l.Fact)
+		if err != nil {
+			return rec, fmt.Errorf("reading a record: line %d: %w", n, err)
+		}
+		rec.Facts = append(rec.Facts, f)
+	}
+}
+
+func decode(kind Kind, body []byte) (Fact, error) {
+	switch kind {
+	case KindNode:
+		return as[Node](body)
+	case KindManifest:
+		return as[Manifest](body)
+	case KindProcess:
+		return as[Process](body)
+	case KindKubeletConfig:
+		return as[KubeletConfig](body)
+	case KindFile:
+		return as[File](body)
+	case KindView:
+		return as[View](body)
+	case KindListing:
+		return as[Listing](body)
+	case KindServed:
+		return as[Served](body)
+	case KindVersion:
+		return as[Version](body)
+	}
+	return nil, fmt.Errorf("unknown kind of fact %q", Text(kind))
+}
+
+func as[F Fact](body []byte) (Fact, error) {
+	var f F
+	err := json.Unmarshal(body, &f)
+	return f, err
+}

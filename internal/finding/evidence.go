@@ -60,7 +60,7 @@ type Identity struct {
 	Component string    `json:"component"`
 	PID       int       `json:"pid,omitempty"`
 	Grade     Grade     `json:"grade"`
-	Current   bool      `json:"current"`          // it uses what is on disk now
-	By        time.Time `json:"by,omitzero"`      // by rule: the latest instant at which it does
+	Current   bool      `json:"current"`           // it uses what is on disk now
+	By        time.Time `json:"by,omitzero"`       // by rule: the latest instant at which it does
 	Because   string    `json:"because,omitempty"` // one sentence
 }

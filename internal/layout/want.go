@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package layout
+
+// Verb is a way of looking. Each is served by one source.
+type Verb string
+
+// The verbs.
+const (
+	LookNode      Verb = "node"      // the machine: its name, clock, addresses
+	LookManifests Verb = "manifests" // Path: a directory of static pod manifests
+	LookProcesses Verb = "processes" // the running machine's control-plane and kubelet processes
+	LookKubelet   Verb = "kubelet"   // Path: a KubeletConfiguration file
+	LookFile      Verb = "file"      // Path: certificates, keys or a kubeconfig
+	LookListing   Verb = "listing"   // Path: a directory tree
+	LookView      Verb = "view"      // PID, Inside: a file as a process sees it; Path: the same on the host
+	LookHandshake Verb = "handshake" // Endpoint, SNI: what a TLS port presents
+	LookVersion   Verb = "version"   // Endpoint: what GET /version tells an anonymous client
+	LookFleet     Verb = "fleet"     // Endpoint: as a handshake with the loopback SNI, repeated until no new API server answers
+)
+
+// Want is one thing to look at next. Discover returns the wants that follow
+// from what has been seen; a source serves those of its verbs.
+type Want struct {
+	Verb     Verb
+	Path     string // on the node, absolute, without the looker's root
+	Inside   string // the same file's path as the process sees it
+	PID      int
+	Endpoint string // host:port
+	SNI      string
+	// Required says that a flag or a file names the path: if it is not
+	// there, that is a fact (File.Missing), not an absence.
+	Required bool
+	// Sweep says that the path was found by listing a directory: content
+	// that is no credential is nothing.
+	Sweep bool
+	// Local says that the endpoint is on this machine, so that it answers
+	// soon or not at all.
+	Local bool
+}

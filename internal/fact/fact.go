@@ -109,10 +109,16 @@ type Process struct {
 	// Contained says that the process has another mount namespace than the
 	// looker, so its paths may not be the host's.
 	Contained bool `json:"contained,omitempty"`
+	// Env holds those of etcd's ETCD_* variables that name files, addresses
+	// or the member (EtcdEnv); no other variable is kept.
+	Env []string `json:"env,omitempty"`
 	// Version is what the program says of itself ("v1.37.0"); only asked of
 	// the kubelet, which no port tells without credentials.
 	Version Text `json:"version,omitempty"`
 }
+
+// EtcdEnv are the suffixes of the ETCD_* variables that a Process keeps.
+var EtcdEnv = []string{"_FILE", "_URLS", "_NAME", "_DATA_DIR"}
 
 // KubeletConfig is what matters of a KubeletConfiguration file
 // (kubelet.config.k8s.io/v1beta1).

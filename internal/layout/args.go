@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package layout
+
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
+// The components that discovery knows, by the names of their programs.
+const (
+	APIServer         = "kube-apiserver"
+	ControllerManager = "kube-controller-manager"
+	Scheduler         = "kube-scheduler"
+	Etcd              = "etcd"
+	Kubelet           = "kubelet"
+)
+
+var known = []string{APIServer, ControllerManager, Scheduler, Etcd, Kubelet}
+
+// hyperkube is how the one program of older distributions names its parts.
+var hyperkube = map[string]string{
+	"apiserver": APIServer, "controller-manager": ControllerManager,
+	"scheduler": Scheduler, "kubelet": Kubelet,
+}
+
+// ComponentOf names the component that a command line starts, if it is one
+// that discovery knows. It sees through `sh -c "exec kube-apiserver ..."` and
+// multi-call programs (hyperkube).
+func ComponentOf(args []string) (string, bool) {
+	rest := unwrap(args)
+	if len(rest) == 0 {
+		return "", false
+	}
+	name, _ := component(rest)
+	return name, name != ""
+}
+
+// component returns the component's name and its own arguments.
+func component(args []string) (string, []string) {
+	base := path.Base(args[0])
+	if slices.Contains(known, base) {
+		return base, args[1:]
+	}
+	if base == "hyperkube" && len(args) > 1 {
+		if name, ok := hyperkube[strings.TrimPrefix(args[1], "kube-")]; ok {
+			return name, args[2:]
+		}
+	}
+	return "", args
+}
+
+// unwrap takes a shell's script apart, far enough to find the command that a
+// wrapper runs in the end.
+func unwrap(args []string) []string {
+	if len(args) < 3 || !slices.Contains([]string{"sh", "bash", "ash", "dash"}, path.Base(args[0])) || args[1] != "-c" {
+		return args
+	}
+	words := strings.Fields(args[2])
+	for i, word := range words {
+		if slices.Contains(known, path.Base(word)) || path.Base(word) == "hyperkube" {
+			words = words[i:]
+			break
+		}
+	}
+	for i, word := range words {
+		if strings.ContainsAny(word, ";|&<>") {
+			return words[:i]
+		}
+		words[i] = strings.Trim(word, `"'`)
+	}
+	return words
+}
+
+// Flags are the flags of a command line by name, each with its values in
+// order. Names are without dashes in front, and with dashes inside, as
+// Kubernetes normalises them.
+type Flags map[string][]string
+
+// ParseFlags reads `--name=value`, `--name value` and `--name`; one dash is as
+// good as two, as in etcd's flags.
+func ParseFlags(args []string) Flags {
+	flags := Flags{}
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		if !strings.HasPrefix(arg, "-") || strings.Trim(arg, "-") == "" {
+			continue
+		}
+		name, value, has := strings.Cut(strings.TrimLeft(arg, "-"), "=")
+		if !has {
+			value = "true"
+			if i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
+				i++
+				value = args[i]
+			}
+		}
+		name = strings.ReplaceAll(name, "_", "-")
+		flags[name] = append(flags[name], value)
+	}
+	return flags
+}
+
+// Get is the value that counts: the last one. Empty when the flag is not set.
+func (f Flags) Get(name string) string {
+	values := f[name]
+	if len(values) == 0 {
+		return ""
+	}
+	return values[len(values)-1]
+}
+
+// List is all values, taken apart at commas.
+func (f Flags) List(name string) []string {
+	var all []string
+	for _, value := range f[name] {
+		for part := range strings.SplitSeq(value, ",") {
+			if part = strings.TrimSpace(part); part != "" {
+				all = append(all, part)
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package layout
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"perennial.dev/perennial/internal/fact"
+)
+
+// DefaultKubernetesDir is kubeadm's (cmd/kubeadm/app/constants, KubernetesDir).
+const DefaultKubernetesDir = "/etc/kubernetes"
+
+// identityFlags are those whose files tell two clusters on one machine apart.
+var identityFlags = []string{"tls-cert-file", "kubeconfig", "data-dir", "cert-file", "etcd-certfile", "config"}
+
+func (d *discovery) findComponents() {
+	for _, m := range d.manifests {
+		for _, c := range m.Containers {
+			d.Components = append(d.Components, fromManifest(m, c))
+		}
+	}
+	for _, p := range d.processes {
+		d.place(p)
+	}
+}
+
+func fromManifest(m fact.Manifest, c fact.Container) Component {
+	args := unwrap(c.Args)
+	comp := Component{Name: c.Name.String(), Manifest: m.Path, Image: c.Image}
+	if len(args) > 0 {
+		name, rest := component(args)
+		if name != "" {
+			comp.Name = name
+		}
+		comp.Flags = ParseFlags(rest)
+	}
+	for _, mount := range m.Mounts {
+		if mount.Container == c.Name {
+			comp.Mounts = append(comp.Mounts, mount)
+		}
+	}
+	return comp
+}
+
+// place puts a process where it belongs: to the manifest that it was started
+// from, to this cluster without a manifest (a systemd unit), or nowhere.
+func (d *discovery) place(p fact.Process) {
+	args := unwrap(p.Args)
+	if len(args) == 0 {
+		return
+	}
+	name, rest := component(args)
+	if name == "" {
+		return
+	}
+	flags := ParseFlags(rest)
+	if name == Etcd {
+		addEnvironment(flags, p.Env)
+	}
+	if c := d.startedFrom(name, flags); c != nil {
+		c.Process, c.Edited = &p, !sameFlags(c.Flags, flags)
+		return
+	}
+	if !d.belongs(name, flags) {
+		return
+	}
+	for _, c := range d.Components {
+		if c.Name == name {
+			d.Unseen = append(d.Unseen, fact.Unseen{
+				Source: "processes", Why: fact.Unsupported,
+				What:   fact.Text(fmt.Sprintf("a second %s (pid %d)", name, p.PID)),
+				Detail: "it uses other files than the first; only one cluster is looked at",
+				Hint:   "look at the other one with --kubernetes-dir",
+			})
+			return
+		}
+	}
+	d.Components = append(d.Components, Component{Name: name, Flags: flags, Process: &p})
+}
+
+func (d *discovery) startedFrom(name string, flags Flags) *Component {
+	for i := range d.Components {
+		c := &d.Components[i]
+		if c.Name != name || c.Manifest == "" || c.Process != nil {
+			continue
+		}
+		if sameFlags(c.Flags, flags) || sameIdentity(c.Flags, flags) {
+			return c
+		}
+	}
+	return nil
+}
+
+// belongs says whether a process that no manifest explains is this cluster's:
+// one of its flags names a file below the Kubernetes directory; or, on a node
+// with kubeadm's directory, there is no other cluster it could be of.
+func (d *discovery) belongs(name string, flags Flags) bool {
+	dir := strings.TrimSuffix(d.Scope.KubernetesDir, "/") + "/"
+	for _, values := range flags {
+		for _, value := range values {
+			if strings.HasPrefix(value, dir) {
+				return true
+			}
+		}
+	}
+	if d.Scope.KubernetesDir != DefaultKubernetesDir {
+		return false
+	}
+	return !slices.ContainsFunc(d.Components, func(c Component) bool { return c.Name == name && c.Manifest != "" })
+}
+
+func sameFlags(a, b Flags) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for name, values := range a {
+		if !slices.Equal(values, b[name]) {
+			return false
+		}
+	}
+	return true
+}
+
+func sameIdentity(a, b Flags) bool {
+	same := false
+	for _, name := range identityFlags {
+		x, y := a.Get(name), b.Get(name)
+		if x == "" && y == "" {
+			continue
+		}
+		if x != y {
+			return false
+		}
+		same = true
+	}
+	return same
+}
+
+// addEnvironment adds etcd's settings by environment variable (kubespray's
+// units use them); a flag on the command line wins, as in etcd.
+func addEnvironment(flags Flags, env []string) {
+	for _, pair := range env {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || !strings.HasPrefix(name, "ETCD_") {
+			continue
+		}
+		flag := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, "ETCD_")), "_", "-")
+		if _, set := flags[flag]; !set {
+			flags[flag] = []string{value}
+		}
+	}
+}
+
+// onHost turns a path inside the component's container into the host's. A
+// path that no mount covers is taken as it is: the component runs on the host,
+// or in a container with the same paths.
+func (c Component) onHost(inside string) string {
+	if inside == "" || !path.IsAbs(inside) {
+		return ""
+	}
+	inside = path.Clean(inside)
+	best, host := "", inside
+	for _, m := range c.Mounts {
+		if len(m.Path) <= len(best) {
+			continue
+		}
+		if inside == m.Path {
+			best, host = m.Path, path.Clean(m.HostPath)
+		} else if strings.HasPrefix(inside, strings.TrimSuffix(m.Path, "/")+"/") {
+			best, host = m.Path, path.Join(m.HostPath, strings.TrimPrefix(inside, m.Path))
+		}
+	}
+	return host
+}
+
+// file is the host path that a flag names.
+func (c Component) file(flag string) string { return c.onHost(c.Flags.Get(flag)) }
+
+func (c Component) pid() int {
+	if c.Process == nil {
+		return 0
+	}
+	return c.Process.PID
+}
+
+// findNode finds the node's name: what the kubelet was told, what its client
+// certificate says, what etcd was told, the host's name.
+func (d *discovery) findNode() {
+	if k, ok := d.Component(Kubelet); ok && k.Flags.Get("hostname-override") != "" {
+		d.Node = k.Flags.Get("hostname-override")
+		return
+	}
+	if cn := d.kubeletCommonName(); strings.HasPrefix(cn, "system:node:") {
+		d.Node = strings.TrimPrefix(cn, "system:node:")
+		return
+	}
+	if e, ok := d.Component(Etcd); ok && e.Manifest != "" && e.Flags.Get("name") != "" {
+		d.Node = e.Flags.Get("name")
+		return
+	}
+	if d.Node = string(d.node.Hostname); d.Node == "" {
+		d.Node = "node"
+	}
+}
+
+func (d *discovery) kubeletCommonName() string {
+	f, ok := d.files[d.kubeletKubeconfig()]
+	if !ok || f.Kubeconfig == nil {
+		return ""
+	}
+	for _, u := range f.Kubeconfig.Users {
+		certs := u.Certs
+		if u.CertFile != "" {
+			certs = d.files[u.CertFile].Certs
+		}
+		if u.Current && len(certs) > 0 {
+			return certs[0].Subject.CommonName
+		}
+	}
+	return ""
+}
+
+func (d *discovery) kubeletKubeconfig() string {
+	if k, ok := d.Component(Kubelet); ok && k.Flags.Get("kubeconfig") != "" {
+		return k.file("kubeconfig")
+	}
+	return path.Join(d.Scope.KubernetesDir, "kubelet.conf")
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package layout
+
+import (
+	"perennial.dev/perennial/internal/fact"
+)
+
+// Layout is how a cluster is laid out on one node.
+type Layout struct {
+	Scope       fact.Scope
+	Node        string // the node's name as the cluster knows it, where that can be seen
+	Components  []Component
+	Credentials []Credential // sorted by ID
+	Ports       []Port       // TLS ports worth a handshake
+	Wants       []Want       // what to look at, all rounds; what was served already is the caller's to know
+	Unseen      []fact.Unseen
+}
+
+// Component is a program of the cluster on this node: what its manifest says
+// should run, the process that does run, or both.
+type Component struct {
+	Name     string // kube-apiserver, etcd, ...; for other static pods the container's name
+	Manifest string // path; empty when no manifest explains the process
+	Image    fact.Text
+	Flags    Flags
+	Mounts   []fact.Mount
+	Process  *fact.Process // nil: not running, or not looked for
+	Edited   bool          // the process runs with other arguments than the manifest names
+}
+
+// Role is what a credential is used as.
+type Role string
+
+// The roles.
+const (
+	Serving    Role = "serving"    // presented by a TLS server
+	Client     Role = "client"     // presented by a TLS client
+	Authority  Role = "authority"  // a CA that somebody trusts
+	Kubeconfig Role = "kubeconfig" // a client certificate inside or beside a kubeconfig
+	Signing    Role = "signing"    // a bare key pair, such as the service-account keys
+	Unclaimed  Role = "unclaimed"  // found in a directory, and nothing that runs names it
+)
+
+// Credential is one credential of the node.
+type Credential struct {
+	ID   fact.ID
+	Role Role
+	Path string // of the certificate, the bundle, the kubeconfig or the public key
+	Key  string // path of the private key; empty where it is in Path or unknown
+	// Peer says that the certificate proves itself both as server and as
+	// client (etcd's peers).
+	Peer      bool
+	Trust     []string // paths of the files with the CAs that its verifiers trust; empty: not known
+	Consumers []Consumer
+	Ports     []string // endpoints where it is served, without SNI
+	Covers    []string // host names and addresses that clients use for it
+	// SelfRotating says that its user, the kubelet, renews it.
+	SelfRotating bool
+	// OnlyHere says that the certificate must name this node.
+	OnlyHere bool
+}
+
+// Consumer is a component that reads a credential, and the flag that says so.
+type Consumer struct {
+	Component string
+	Flag      string // empty for a file that is mounted and not named by a flag
+	PID       int    // 0: not running, or not looked for
+}
+
+// Port is a TLS port of a component.
+type Port struct {
+	Component string
+	Endpoint  string // host:port to dial
+	Remote    bool   // on another machine, such as an external etcd
+	Peer      bool   // etcd's peer port
+}
+
+// ByID finds a credential.
+func (l Layout) ByID(id fact.ID) (Credential, bool) {
+	for _, c := range l.Credentials {
+		if c.ID == id {
+			return c, true
+		}
+	}
+	return Credential{}, false
+}
+
+// Component finds the first component of a name.
+func (l Layout) Component(name string) (Component, bool) {
+	for _, c := range l.Components {
+		if c.Name == name {
+			return c, true
+		}
+	}
+	return Component{}, false
+}
+
+// Discover finds the layout from what has been seen so far, and what to look
+// at next. It is called again with more facts until nothing new is wanted.
+func Discover(scope fact.Scope, facts []fact.Fact) Layout {
+	d := &discovery{Layout: Layout{Scope: scope}, files: map[string]fact.File{}, wanted: map[Want]bool{}}
+	for _, f := range facts {
+		d.take(f)
+	}
+	d.findComponents()
+	d.findNode()
+	d.findCredentials()
+	d.findPorts()
+	d.findWants()
+	return d.Layout
+}
+
+// discovery is the work in progress of one Discover.
+type discovery struct {
+	Layout
+	node      fact.Node
+	manifests []fact.Manifest
+	processes []fact.Process
+	kubelet   *fact.KubeletConfig
+	files     map[string]fact.File
+	listings  []fact.Listing
+	wanted    map[Want]bool
+}
+
+func (d *discovery) take(f fact.Fact) {
+	switch f := f.(type) {
+	case fact.Node:
+		d.node = f
+	case fact.Manifest:
+		d.manifests = append(d.manifests, f)
+	case fact.Process:
+		d.processes = append(d.processes, f)
+	case fact.KubeletConfig:
+		if d.kubelet == nil && f.Problem == "" {
+			d.kubelet = &f
+		}
+	case fact.File:
+		d.files[f.Path] = f
+	case fact.Listing:
+		d.listings = append(d.listings, f)
+	}
+}
+
+// running says that the file system looked at is the running machine's, so
+// that processes and ports belong to it.
+func (d *discovery) running() bool { return d.Scope.Root == "/" }

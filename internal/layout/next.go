@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package layout
+
+import (
+	"slices"
+	"strings"
+)
+
+// findWants says what to look at. The list holds all rounds; the caller leaves
+// out what it has served.
+func (d *discovery) findWants() {
+	if d.Scope.Root != "" {
+		d.wantNode()
+	}
+	for _, c := range d.Credentials {
+		if c.Role == Unclaimed {
+			continue
+		}
+		d.want(Want{Verb: LookFile, Path: c.Path, Required: len(c.Consumers) > 0 && !d.optional(c)})
+		if c.Key != "" {
+			d.want(Want{Verb: LookFile, Path: c.Key})
+		}
+		for _, t := range c.Trust {
+			d.want(Want{Verb: LookFile, Path: t, Required: true})
+		}
+		for _, p := range d.references(c.Path) {
+			d.want(Want{Verb: LookFile, Path: p, Required: true})
+		}
+	}
+	d.wantViews()
+	d.wantSweep()
+	d.wantWire()
+	for _, e := range d.Scope.Endpoints {
+		d.want(Want{Verb: LookHandshake, Endpoint: e})
+		d.want(Want{Verb: LookFleet, Endpoint: e, SNI: LoopbackSNI})
+		d.want(Want{Verb: LookVersion, Endpoint: e})
+	}
+}
+
+// LoopbackSNI is the server name that makes kube-apiserver show its in-memory
+// loopback certificate (k8s.io/apiserver pkg/server/config_selfclient.go,
+// LoopbackClientServerNameOverride).
+const LoopbackSNI = "apiserver-loopback-client"
+
+func (d *discovery) want(w Want) {
+	if !d.wanted[w] {
+		d.wanted[w] = true
+		d.Wants = append(d.Wants, w)
+	}
+}
+
+// optional names what a component is configured to use but makes itself.
+func (d *discovery) optional(c Credential) bool {
+	return c.ID == d.id("kubelet")
+}
+
+func (d *discovery) wantNode() {
+	d.want(Want{Verb: LookNode})
+	if d.running() {
+		d.want(Want{Verb: LookProcesses})
+	}
+	config, manifests := "", d.Scope.KubernetesDir+"/manifests"
+	if d.Scope.KubernetesDir == DefaultKubernetesDir {
+		config = "/var/lib/kubelet/config.yaml"
+	}
+	if k, ok := d.Component(Kubelet); ok {
+		if f := k.file("config"); f != "" {
+			config = f
+		}
+		if f := k.file("pod-manifest-path"); f != "" {
+			manifests = f
+		}
+	}
+	if d.kubelet != nil && d.kubelet.StaticPodPath != "" {
+		manifests = d.kubelet.StaticPodPath
+	}
+	if config != "" {
+		d.want(Want{Verb: LookKubelet, Path: config})
+	}
+	d.want(Want{Verb: LookManifests, Path: manifests})
+	d.want(Want{Verb: LookListing, Path: d.Scope.KubernetesDir})
+	d.want(Want{Verb: LookFile, Path: d.kubeletKubeconfig()})
+}
+
+// wantViews looks at single files through the eyes of the processes that read
+// them.
+func (d *discovery) wantViews() {
+	for _, c := range d.Credentials {
+		if c.Role != Kubeconfig {
+			continue
+		}
+		for _, u := range c.Consumers {
+			comp, _ := d.Component(u.Component)
+			if u.PID != 0 {
+				d.want(Want{Verb: LookView, PID: u.PID, Path: c.Path, Inside: comp.Flags.Get(u.Flag)})
+			}
+		}
+	}
+}
+
+// credentialFiles are the endings that a sweep reads.
+var credentialFiles = []string{".crt", ".pem", ".key", ".pub", ".conf", ".kubeconfig", ".cert", ".cer"}
+
+func (d *discovery) wantSweep() {
+	for _, ref := range []flagRef{{APIServer, "tls-cert-file"}, {Etcd, "cert-file"}} {
+		for _, f := range d.trusted(ref) {
+			dir := f[:strings.LastIndexByte(f, '/')+1]
+			if inside(dir, d.Scope.KubernetesDir) || inside(dir, "/etc/ssl/certs") || inside(dir, "/usr") || inside(dir, "/etc/pki") || strings.Count(dir, "/") < 3 {
+				continue
+			}
+			d.want(Want{Verb: LookListing, Path: strings.TrimSuffix(dir, "/")})
+		}
+	}
+	for _, l := range d.listings {
+		for _, p := range l.Files {
+			if slices.ContainsFunc(credentialFiles, func(end string) bool { return strings.HasSuffix(p, end) }) {
+				d.want(Want{Verb: LookFile, Path: p, Sweep: true})
+			}
+		}
+	}
+}
+
+func inside(p, dir string) bool { return strings.HasPrefix(p, strings.TrimSuffix(dir, "/")+"/") }
+
+func (d *discovery) wantWire() {
+	for _, p := range d.Ports {
+		d.want(Want{Verb: LookHandshake, Endpoint: p.Endpoint, Local: !p.Remote})
+		if p.Component == APIServer {
+			d.want(Want{Verb: LookHandshake, Endpoint: p.Endpoint, SNI: LoopbackSNI, Local: true})
+			d.want(Want{Verb: LookVersion, Endpoint: p.Endpoint, Local: true})
+		}
+	}
+}

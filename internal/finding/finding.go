@@ -29,6 +29,9 @@ type Finding struct {
 	Life     Life     // the span that thresholds are a part of; zero where there is none
 	Evidence Evidence // what was seen
 	Fix      string   // a command, or a sentence where no command does it
+	// SafeStart is the last instant at which taking it away can begin and
+	// still be done before the end; zero where nobody has computed one.
+	SafeStart time.Time
 }
 
 // Life is the span from which the thresholds of a renewal are counted.

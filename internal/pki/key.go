@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package pki
+
+import (
+	"crypto"
+	"crypto/ecdh"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"strings"
+
+	"perennial.dev/perennial/internal/fact"
+)
+
+// maxKeyBytes bounds the arithmetic that parsing an RSA key does: the largest
+// keys in use (16384 bits) take about 9 KiB of DER.
+const maxKeyBytes = 12 << 10
+
+func isPrivateKind(kind string) bool {
+	return kind == "PRIVATE KEY" || strings.HasSuffix(kind, " PRIVATE KEY") && kind != "OPENSSH PRIVATE KEY"
+}
+
+// readKey gives the public side of the key in a block. The private side does
+// not leave this function.
+func readKey(b *pem.Block) (fact.Key, bool) {
+	switch {
+	case b.Type == "ENCRYPTED PRIVATE KEY":
+		return fact.Key{Format: "PKCS#8", Encrypted: true}, true
+	case isPrivateKind(b.Type) && strings.Contains(b.Headers["Proc-Type"], "ENCRYPTED"):
+		return encryptedByHeader(b.Type), true
+	case isPrivateKind(b.Type):
+		return parsePrivate(b.Bytes, b.Type)
+	}
+	return parsePublic(b.Bytes)
+}
+
+// encryptedByHeader is a key in OpenSSL's old encryption (RFC 1421 headers),
+// which leaves the type of key in the clear.
+func encryptedByHeader(kind string) fact.Key {
+	key := fact.Key{Encrypted: true}
+	switch kind {
+	case "RSA PRIVATE KEY":
+		key.Algorithm, key.Format = "RSA", "PKCS#1"
+	case "EC PRIVATE KEY":
+		key.Algorithm, key.Format = "ECDSA", "SEC1"
+	case "DSA PRIVATE KEY":
+		key.Algorithm, key.Format = "DSA", "DSA"
+	default:
+		key.Format = "PKCS#8"
+	}
+	return key
+}
+
+// parsePrivate tries the format that the block's type promises first, then
+// the others, as crypto/tls does: mislabelled keys are common and work.
+func parsePrivate(der []byte, kind string) (fact.Key, bool) {
+	if len(der) > maxKeyBytes {
+		return fact.Key{}, false
+	}
+	formats := []string{"PKCS#8", "PKCS#1", "SEC1"}
+	switch kind {
+	case "RSA PRIVATE KEY":
+		formats = []string{"PKCS#1", "PKCS#8", "SEC1"}
+	case "EC PRIVATE KEY":
+		formats = []string{"SEC1", "PKCS#8", "PKCS#1"}
+	}
+	for _, format := range formats {
+		if public, ok := publicOf(der, format); ok {
+			return describeKey(public, format)
+		}
+	}
+	return fact.Key{}, false
+}
+
+func publicOf(der []byte, format string) (crypto.PublicKey, bool) {
+	var private any
+	var err error
+	switch format {
+	case "PKCS#1":
+		private, err = x509.ParsePKCS1PrivateKey(der)
+	case "SEC1":
+		private, err = x509.ParseECPrivateKey(der)
+	default:
+		private, err = x509.ParsePKCS8PrivateKey(der)
+	}
+	if err != nil {
+		return nil, false
+	}
+	signer, ok := private.(interface{ Public() crypto.PublicKey })
+	if !ok {
+		return nil, false
+	}
+	return signer.Public(), true
+}
+
+func parsePublic(der []byte) (fact.Key, bool) {
+	format := "PKIX"
+	public, err := x509.ParsePKIXPublicKey(der)
+	if err != nil {
+		format = "PKCS#1"
+		public, err = x509.ParsePKCS1PublicKey(der)
+	}
+	if err != nil {
+		return fact.Key{}, false
+	}
+	key, ok := describeKey(public, format)
+	key.Public = true
+	return key, ok
+}
+
+func describeKey(public crypto.PublicKey, format string) (fact.Key, bool) {
+	key := fact.Key{Format: format}
+	key.Algorithm, key.Bits = algorithm(public)
+	spki, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil || key.Algorithm == "" {
+		return fact.Key{}, false
+	}
+	sum := sha256.Sum256(spki)
+	key.Fingerprint = "sha256:" + hex.EncodeToString(sum[:])
+	return key, true
+}
+
+// algorithm names a public key as fact.Key does. The size is that of the RSA
+// modulus or the curve, 0 where the name says it already.
+func algorithm(public crypto.PublicKey) (name string, bits int) {
+	switch k := public.(type) {
+	case *rsa.PublicKey:
+		return "RSA", k.N.BitLen()
+	case *ecdsa.PublicKey:
+		return "ECDSA", k.Curve.Params().BitSize
+	case ed25519.PublicKey:
+		return "Ed25519", 0
+	case *ecdh.PublicKey:
+		return "X25519", 0
+	}
+	return "", 0
+}
+
+// KeyMatches says whether a key belongs to a certificate. A key whose public
+// side is not known (an encrypted one) matches none.
+func KeyMatches(key fact.Key, cert fact.Cert) bool {
+	return key.Fingerprint != "" && cert.Certificate != nil && key.Fingerprint == cert.KeyFingerprint()
+}
+
+func keyName(cert *x509.Certificate) string {
+	name, bits := algorithm(cert.PublicKey)
+	switch {
+	case name == "" && cert.PublicKeyAlgorithm == x509.UnknownPublicKeyAlgorithm:
+		return "unknown"
+	case name == "":
+		return cert.PublicKeyAlgorithm.String()
+	case bits == 0:
+		return name
+	}
+	return fmt.Sprintf("%s %d", name, bits)
+}

@@ -88,6 +88,7 @@ const (
 	SelfRenewed Class = "self-renewed" // renews itself: due only when that is late
 	TrustAnchor Class = "trust-anchor" // a CA: due a year before its end
 	Fault       Class = "fault"        // broken now, or at its date: never early
+	Lingering   Class = "lingering"    // replaced, but still in use: due at once, overdue at its date, where that is known
 	Weakness    Class = "weakness"     // nothing stops working: due, never overdue
 	Notice      Class = "notice"       // worth knowing; never moves the exit code
 )

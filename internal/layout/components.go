@@ -230,3 +230,14 @@ func (d *discovery) kubeletKubeconfig() string {
 	}
 	return path.Join(d.Scope.KubernetesDir, "kubelet.conf")
 }
+
+// ImageVersion is the version that an image's tag names ("v1.37.0"), empty
+// where the tag is none.
+func ImageVersion(image fact.Text) fact.Text {
+	name, _, _ := strings.Cut(string(image), "@")
+	_, tag, ok := strings.Cut(path.Base(name), ":")
+	if !ok || len(tag) < 2 || tag[0] != 'v' || tag[1] < '0' || tag[1] > '9' {
+		return ""
+	}
+	return fact.Text(tag)
+}

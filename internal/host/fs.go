@@ -16,6 +16,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"syscall"
 )
@@ -39,6 +40,7 @@ type tree interface {
 
 // Open opens the file system below root, "/" for the running machine's.
 func Open(root string) (*FS, error) {
+	root = filepath.Clean(root)
 	if root == "/" {
 		return &FS{root: root, tree: whole{}}, nil
 	}

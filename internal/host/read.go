@@ -49,7 +49,8 @@ const (
 	readPause = 20 * time.Millisecond
 )
 
-var errChanging = errors.New("changes while it is read")
+// ErrChanging says that a file did not come to rest while it was read.
+var ErrChanging = errors.New("changes while it is read")
 
 func (f *FS) readWhole(ctx context.Context, name string, limit int64) (data []byte, meta fact.Meta, err error) {
 	for try := range readTries {
@@ -59,7 +60,7 @@ func (f *FS) readWhole(ctx context.Context, name string, limit int64) (data []by
 		if err := ctx.Err(); err != nil {
 			return nil, meta, err
 		}
-		if data, meta, err = f.readOnce(name, limit); !errors.Is(err, errChanging) {
+		if data, meta, err = f.readOnce(name, limit); !errors.Is(err, ErrChanging) {
 			break
 		}
 	}
@@ -116,7 +117,7 @@ func readOpen(file *os.File, meta fact.Meta, limit int64) ([]byte, fact.Meta, er
 	// Files of /proc have the size 0, whatever is in them.
 	torn := before.Size() != 0 && before.Size() != n
 	if torn || after.Size() != before.Size() || !after.ModTime().Equal(before.ModTime()) {
-		return nil, meta, errChanging
+		return nil, meta, ErrChanging
 	}
 	return data.Bytes(), meta, nil
 }

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+
+	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/host"
+	"perennial.dev/perennial/internal/layout"
+)
+
+var manifests = perWant{name: "manifests", disk: true, atOnce: 4, look: lookManifests}
+
+// lookManifests reads what the kubelet reads: of a directory every regular
+// file whose name does not begin with a dot, whatever it ends with (a backup
+// beside a manifest is a second definition of the same pod), and no
+// sub-directory; or one file (pkg/kubelet/config/file.go, 1.25 to 1.37).
+func lookManifests(ctx context.Context, s Scope, w layout.Want, out *found) {
+	tree, err := listManifests(ctx, s, w.Path)
+	switch {
+	case errors.Is(err, host.ErrNotDirectory):
+		lookManifest(ctx, s, w, out)
+		return
+	case err != nil && host.Missing(err):
+		missing(w, fact.Meta{}, out)
+		return
+	case err != nil:
+		diskFailure(out, out.what, err)
+		return
+	}
+	for _, p := range tree.Files {
+		if visible(p) {
+			lookManifest(ctx, s, layout.Want{Path: p}, out)
+		}
+	}
+	for _, p := range tree.Problems {
+		if visible(p.Path) {
+			diskFailure(out, fact.Text(p.Path), p.Err)
+		}
+	}
+	tooMany(out, tree.More)
+}
+
+func listManifests(ctx context.Context, s Scope, dir string) (host.Tree, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.Timeouts.Disk)
+	defer cancel()
+	return s.FS.List(ctx, dir, host.ListLimits{Files: s.Limits.Manifests, Entries: s.Limits.List.Entries, Depth: 1})
+}
+
+func lookManifest(ctx context.Context, s Scope, w layout.Want, out *found) {
+	one := found{source: out.source, what: fact.Text(w.Path)}
+	if data, meta, ok := readWanted(ctx, s, w, &one); ok {
+		one.add(layout.ParseManifest(w.Path, meta, data))
+	}
+	out.facts = append(out.facts, one.facts...)
+	out.unseen = append(out.unseen, one.unseen...)
+}
+
+func visible(p string) bool { return !strings.HasPrefix(path.Base(p), ".") }
+
+func tooMany(out *found, more int) {
+	if more > 0 {
+		out.fail(fact.TooLarge, fact.Text(fmt.Sprintf("%d more files are in it than are looked at", more)), "")
+	}
+}

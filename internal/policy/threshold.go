@@ -19,12 +19,14 @@ type threshold struct {
 
 func (p Policy) threshold(f finding.Finding) threshold {
 	switch {
-	case f.End.Now:
-		return threshold{when: "it is broken now", known: true}
+	case f.Class == finding.Lingering:
+		return threshold{when: "the old one is still in use", known: true}
 	case f.Class == finding.Weakness && f.End.Date.IsZero():
 		return threshold{when: "it is a weakness until it is mended", known: true}
 	case f.Class == finding.Notice && f.End.Date.IsZero() && f.End.Version == "":
 		return threshold{when: "it is worth knowing", known: true}
+	case f.End.Now:
+		return threshold{when: "it is broken now", known: true}
 	case f.End.Date.IsZero():
 		return threshold{when: "nothing says when it ends"}
 	case f.Code == finding.SupportEnds:
@@ -98,6 +100,8 @@ func (t threshold) verdict(f finding.Finding, now time.Time, counts bool) (Verdi
 	case now.Before(t.from):
 		return OK, "not due before " + t.from.UTC().Format(time.DateOnly)
 	case f.Class == finding.Weakness, f.Class == finding.Notice && !counts:
+		return Due, t.when
+	case f.End.Date.IsZero() && f.Class == finding.Lingering:
 		return Due, t.when
 	case f.End.Now:
 		return Overdue, t.when

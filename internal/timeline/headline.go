@@ -49,7 +49,7 @@ func stopping(t Timeline) stop {
 		i := &t.Items[n]
 		switch {
 		case !stopper(*i):
-		case i.End.Now:
+		case i.End.Now && i.Class != finding.Lingering:
 			if s.broken++; s.first == nil {
 				s.first = i
 			}
@@ -70,7 +70,7 @@ func stopper(i Item) bool {
 		return false
 	}
 	switch i.Class {
-	case finding.Renewed, finding.TrustAnchor, finding.Fault:
+	case finding.Renewed, finding.TrustAnchor, finding.Lingering, finding.Fault:
 		return true
 	case finding.SelfRenewed:
 		return i.Verdict != policy.OK
@@ -93,7 +93,7 @@ func earlier(a, b *Item) *Item {
 
 func tableRank(i Item) int {
 	for n, c := range credentials {
-		if c.name == i.ID.Name() {
+		if c.name == baseName(i.ID) {
 			return n
 		}
 	}

@@ -101,7 +101,8 @@ type Accepted struct {
 }
 
 // End is when an item bites: at a date, at a Kubernetes version (with an
-// estimated date beside it, where there is one), or now.
+// estimated date beside it, where there is one), or now. Empty where nothing
+// stops working.
 type End struct {
 	Date    time.Time     `json:"date,omitzero"`
 	Version string        `json:"version,omitempty"`
@@ -109,8 +110,8 @@ type End struct {
 	Basis   finding.Basis `json:"basis,omitempty"`
 }
 
-// Quiet says that the item is shown without counting.
-func (i Item) Quiet() bool { return !i.Counts }
+// None says that nothing ends: a weakness stays one until it is mended.
+func (e End) None() bool { return !e.Now && e.Date.IsZero() && e.Version == "" }
 
 // Notice says that the item is worth knowing and nothing more.
 func (i Item) Notice() bool { return !i.Counts && i.Accepted == nil }

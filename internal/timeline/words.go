@@ -50,8 +50,9 @@ var credentials = []credential{
 }
 
 func credentialOf(id fact.ID) credential {
+	base := baseName(id)
 	for _, c := range credentials {
-		if c.name == id.Name() {
+		if c.name == base {
 			return c
 		}
 	}
@@ -60,6 +61,16 @@ func credentialOf(id fact.ID) credential {
 		name = string(id)
 	}
 	return credential{name: name, phrase: shorten(fact.Text(name).String())}
+}
+
+// baseName is the name of the credential without the number that further
+// certificates of a bundle, or servers behind one address, have ("ca#2").
+func baseName(id fact.ID) string {
+	name := id.Name()
+	if i := strings.LastIndexByte(name, '#'); i > 0 {
+		return name[:i]
+	}
+	return name
 }
 
 // nameLimit keeps a sentence readable when a name is a path or worse.
@@ -117,7 +128,7 @@ func title(i Item, at time.Time) string {
 		}
 		format := c.now
 		switch {
-		case i.End.Now || c.ends == "":
+		case i.End.Now || i.End.None() || c.ends == "":
 		case i.End.Date.IsZero() || !at.After(i.End.Date):
 			format = c.ends
 		default:

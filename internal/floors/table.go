@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package floors is the one table of the product's packages: the floor each
+// stands on, what it may import, and what is banned where, with the reason. Its
+// tests hold every package to the table; docs/architecture.md is drawn from it.
+//
+// It is no part of the program: nothing but tests imports it.
+package floors
+
+// Module is the product's Go module.
+const Module = "perennial.dev/perennial"
+
+// Floors above the product's own, for what is no part of the program.
+const (
+	// Tests is the floor of packages that only tests use.
+	Tests = 9
+	// Beside is the floor of the packages of other modules in the repository.
+	Beside = -1
+)
+
+// Floor is a set of packages that see the same floors below them.
+type Floor struct {
+	Number int
+	Line   string // what its packages have in common
+	// Pure says that the result of its packages follows from their arguments
+	// alone.
+	Pure bool
+	// Together says that its packages may import each other.
+	Together bool
+}
+
+// Floors is the table of floors, from the bottom.
+var Floors = []Floor{
+	{Number: 0, Line: "words: what was seen, what follows", Pure: true, Together: true},
+	{Number: 1, Line: "judgement: facts in, findings out", Pure: true, Together: true},
+	{Number: 2, Line: "eyes: the only packages that touch the machine and the network"},
+	{Number: 3, Line: "looks and reports"},
+	{Number: 5, Line: "wiring", Together: true},
+	{Number: Tests, Line: "tests", Together: true},
+}
+
+// Package is a row of the table.
+type Package struct {
+	Floor int
+	Dir   string // below the module's root
+	Line  string
+	// May lists what it may import beyond lower floors and the standard
+	// library: modules from outside, by the prefix of their import paths.
+	May []string
+}
+
+// Packages is the table of packages, from the bottom, sorted within a floor.
+var Packages = []Package{
+	{Floor: 0, Dir: "internal/fact", Line: "the closed set of things seen, and the record that holds them"},
+	{Floor: 0, Dir: "internal/finding", Line: "what follows from facts; the one table of codes"},
+
+	{Floor: 1, Dir: "internal/credential", Line: "joins file, wire and identity into findings; how each component reloads, as data"},
+	{Floor: 1, Dir: "internal/layout", Line: "discovery: what runs here → credentials, their consumers, ports, what to look at next", May: []string{yaml}},
+	{Floor: 1, Dir: "internal/pki", Line: "PEM, kubeconfigs, chains, matching keys; keys are kept as their public side", May: []string{yaml, yamlParser}},
+	{Floor: 1, Dir: "internal/policy", Line: "when a finding is due, for whom, and what its owner accepts", May: []string{yaml}},
+	{Floor: 1, Dir: "internal/release", Line: "the release calendar: support ends, skew, upgrade paths; from embedded tables"},
+	{Floor: 1, Dir: "internal/support", Line: "when the support of the running releases ends"},
+	{Floor: 1, Dir: "internal/timeline", Line: "merge, judge at one instant, sort; headline, worst verdict, exit codes"},
+
+	{Floor: 2, Dir: "internal/host", Line: "files below a root, /proc, the node's clock", May: []string{"golang.org/x/sys/unix"}},
+	{Floor: 2, Dir: "internal/wire", Line: "TLS handshakes without credentials, GET /version"},
+
+	{Floor: 3, Dir: "internal/report", Line: "renders a timeline as table, wide, JSON or YAML", May: []string{yaml}},
+	{Floor: 3, Dir: "internal/source", Line: "one look per file, one explicit list; pushes facts and what could not be seen"},
+
+	{Floor: 5, Dir: "cmd/perennial", Line: "main: arguments, streams and the exit code"},
+	{Floor: 5, Dir: "internal/cli", Line: "the commands", May: []string{cobra, "golang.org/x/term"}},
+
+	{Floor: Tests, Dir: "internal/docs", Line: "generates the pages under docs/ and compares them"},
+	{Floor: Tests, Dir: "internal/floors", Line: "this table, and what holds the packages to it"},
+	{Floor: Tests, Dir: "internal/testnode", Line: "writes a kubeadm node with real certificates into a directory"},
+}
+
+const (
+	yaml       = "sigs.k8s.io/yaml"
+	yamlParser = "go.yaml.in/yaml/v2"
+	cobra      = "github.com/spf13/cobra"
+)
+
+// Lookup finds a package by its directory below the module's root.
+func Lookup(dir string) (Package, bool) {
+	for _, p := range Packages {
+		if p.Dir == dir {
+			return p, true
+		}
+	}
+	return Package{}, false
+}
+
+// floor finds the row of a package's floor; the zero Floor for one beside.
+func (p Package) floor() Floor {
+	for _, f := range Floors {
+		if f.Number == p.Floor {
+			return f
+		}
+	}
+	return Floor{}
+}
+
+// pure says whether the package stands on a pure floor.
+func (p Package) pure() bool { return p.floor().Pure }
+
+// product says whether the package is a part of the program.
+func (p Package) product() bool { return p.Floor != Tests && p.Floor != Beside }

@@ -109,7 +109,7 @@ func (j *judge) chain(c layout.Credential, leaf fact.Cert, chain pki.Chain, evid
 		})
 		return
 	}
-	if len(chain.Certs) > 1 && chain.End.Before(leaf.NotAfter) {
+	if len(chain.Certs) > 1 && chain.End.Add(sameDay).Before(leaf.NotAfter) {
 		j.add(finding.Finding{
 			Code: finding.LeafOutlivesCA, ID: c.ID, End: finding.At(chain.End), Class: finding.Notice, Keeper: finding.KeeperPerson,
 			Effect:   fmt.Sprintf("its own date, %s, is not the day on which it stops working", stamp(leaf.NotAfter)),
@@ -118,6 +118,10 @@ func (j *judge) chain(c layout.Credential, leaf fact.Cert, chain pki.Chain, evid
 		})
 	}
 }
+
+// sameDay is how much longer than its CA a leaf may claim to live without a
+// word: one made with the CA's own life is some seconds younger.
+const sameDay = 24 * time.Hour
 
 // trustSeen says whether the files with the verifiers' CAs, or the CAs of a
 // self-signed setup, could be read: without them a chain is not broken, only

@@ -24,8 +24,10 @@ func (j *judge) identities(c layout.Credential, leaf fact.Cert) []finding.Identi
 		return nil
 	}
 	var all []finding.Identity
+	seen := map[int]bool{}
 	for _, u := range c.Consumers {
-		if u.PID != 0 {
+		if u.PID != 0 && !seen[u.PID] { // one file under several flags is one identity
+			seen[u.PID] = true
 			all = append(all, j.identity(c, u, leaf))
 		}
 	}

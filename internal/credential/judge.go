@@ -272,7 +272,8 @@ func (j *judge) kubeconfigFiles(c layout.Credential, f fact.File, base finding.F
 	for _, cluster := range currentClusters(f.Kubeconfig) {
 		paths = append(paths, cluster.CAFile)
 	}
-	for _, path := range paths {
+	slices.Sort(paths)
+	for _, path := range slices.Compact(paths) {
 		named, looked := j.files[path]
 		if path == "" || !looked {
 			continue

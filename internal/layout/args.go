@@ -29,16 +29,15 @@ var hyperkube = map[string]string{
 // that discovery knows. It sees through `sh -c "exec kube-apiserver ..."` and
 // multi-call programs (hyperkube).
 func ComponentOf(args []string) (string, bool) {
-	rest := unwrap(args)
-	if len(rest) == 0 {
-		return "", false
-	}
-	name, _ := component(rest)
+	name, _ := component(unwrap(args))
 	return name, name != ""
 }
 
 // component returns the component's name and its own arguments.
 func component(args []string) (string, []string) {
+	if len(args) == 0 {
+		return "", nil
+	}
 	base := path.Base(args[0])
 	if slices.Contains(known, base) {
 		return base, args[1:]

@@ -17,6 +17,28 @@ const DefaultKubernetesDir = "/etc/kubernetes"
 // identityFlags are those whose files tell two clusters on one machine apart.
 var identityFlags = []string{"tls-cert-file", "kubeconfig", "data-dir", "cert-file", "etcd-certfile", "config"}
 
+// findKubernetesDir takes the scope's directory, unless it is kubeadm's
+// default, nothing is there, and a running component says where its kubeconfig
+// lies.
+func (d *discovery) findKubernetesDir() {
+	d.KubernetesDir = d.Scope.KubernetesDir
+	if d.KubernetesDir != DefaultKubernetesDir {
+		return
+	}
+	for _, l := range d.listings {
+		if l.Dir == DefaultKubernetesDir {
+			return
+		}
+	}
+	for _, p := range d.processes {
+		name, rest := component(unwrap(p.Args))
+		if conf := ParseFlags(rest).Get("kubeconfig"); name != Kubelet && path.IsAbs(conf) {
+			d.KubernetesDir = path.Dir(conf)
+			return
+		}
+	}
+}
+
 func (d *discovery) findComponents() {
 	for _, m := range d.manifests {
 		for _, c := range m.Containers {
@@ -99,7 +121,7 @@ func (d *discovery) startedFrom(name string, flags Flags) *Component {
 // one of its flags names a file below the Kubernetes directory; or, on a node
 // with kubeadm's directory, there is no other cluster it could be of.
 func (d *discovery) belongs(name string, flags Flags) bool {
-	dir := strings.TrimSuffix(d.Scope.KubernetesDir, "/") + "/"
+	dir := strings.TrimSuffix(d.KubernetesDir, "/") + "/"
 	for _, values := range flags {
 		for _, value := range values {
 			if strings.HasPrefix(value, dir) {
@@ -107,7 +129,7 @@ func (d *discovery) belongs(name string, flags Flags) bool {
 			}
 		}
 	}
-	if d.Scope.KubernetesDir != DefaultKubernetesDir {
+	if d.KubernetesDir != DefaultKubernetesDir {
 		return false
 	}
 	return !slices.ContainsFunc(d.Components, func(c Component) bool { return c.Name == name && c.Manifest != "" })
@@ -228,7 +250,7 @@ func (d *discovery) kubeletKubeconfig() string {
 	if k, ok := d.Component(Kubelet); ok && k.Flags.Get("kubeconfig") != "" {
 		return k.file("kubeconfig")
 	}
-	return path.Join(d.Scope.KubernetesDir, "kubelet.conf")
+	return path.Join(d.KubernetesDir, "kubelet.conf")
 }
 
 // ImageVersion is the version that an image's tag names ("v1.37.0"), empty

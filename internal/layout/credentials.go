@@ -225,13 +225,13 @@ func (d *discovery) certDir() string {
 			return path.Dir(files[0])
 		}
 	}
-	return path.Join(d.Scope.KubernetesDir, "pki")
+	return path.Join(d.KubernetesDir, "pki")
 }
 
 func (d *discovery) applyPlace(p place) {
 	at := path.Join(d.certDir(), p.file)
 	if rest, ok := strings.CutPrefix(p.file, "../"); ok {
-		at = path.Join(d.Scope.KubernetesDir, rest)
+		at = path.Join(d.KubernetesDir, rest)
 	}
 	if f, ok := d.files[at]; !ok || f.Missing || d.taken(d.id(p.name), at) {
 		return
@@ -269,7 +269,7 @@ func (d *discovery) sweep() {
 				continue
 			}
 			used[p] = true
-			name := strings.TrimPrefix(strings.TrimPrefix(p, d.Scope.KubernetesDir), "/")
+			name := strings.TrimPrefix(strings.TrimPrefix(p, d.KubernetesDir), "/")
 			d.Credentials = append(d.Credentials, Credential{ID: d.id(name), Role: Unclaimed, Path: p})
 		}
 	}

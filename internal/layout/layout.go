@@ -8,13 +8,16 @@ import (
 
 // Layout is how a cluster is laid out on one node.
 type Layout struct {
-	Scope       fact.Scope
-	Node        string // the node's name as the cluster knows it, where that can be seen
-	Components  []Component
-	Credentials []Credential // sorted by ID
-	Ports       []Port       // TLS ports worth a handshake
-	Wants       []Want       // what to look at, all rounds; what was served already is the caller's to know
-	Unseen      []fact.Unseen
+	Scope fact.Scope
+	Node  string // the node's name as the cluster knows it, where that can be seen
+	// KubernetesDir is the scope's, or what the running components say where
+	// nothing lies at kubeadm's place.
+	KubernetesDir string
+	Components    []Component
+	Credentials   []Credential // sorted by ID
+	Ports         []Port       // TLS ports worth a handshake
+	Wants         []Want       // what to look at, all rounds; what was served already is the caller's to know
+	Unseen        []fact.Unseen
 }
 
 // Component is a program of the cluster on this node: what its manifest says
@@ -103,6 +106,7 @@ func Discover(scope fact.Scope, facts []fact.Fact) Layout {
 	for _, f := range facts {
 		d.take(f)
 	}
+	d.findKubernetesDir()
 	d.findComponents()
 	d.findNode()
 	d.findCredentials()

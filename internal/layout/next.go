@@ -17,9 +17,10 @@ func (d *discovery) findWants() {
 		if c.Role == Unclaimed {
 			continue
 		}
-		d.want(Want{Verb: LookFile, Path: c.Path, Required: len(c.Consumers) > 0 && !d.optional(c)})
+		named := len(c.Consumers) > 0 && !d.optional(c)
+		d.want(Want{Verb: LookFile, Path: c.Path, Required: named})
 		if c.Key != "" {
-			d.want(Want{Verb: LookFile, Path: c.Key})
+			d.want(Want{Verb: LookFile, Path: c.Key, Required: named})
 		}
 		for _, t := range c.Trust {
 			d.want(Want{Verb: LookFile, Path: t, Required: true})
@@ -60,8 +61,8 @@ func (d *discovery) wantNode() {
 	if d.running() {
 		d.want(Want{Verb: LookProcesses})
 	}
-	config, manifests := "", d.Scope.KubernetesDir+"/manifests"
-	if d.Scope.KubernetesDir == DefaultKubernetesDir {
+	config, manifests := "", d.KubernetesDir+"/manifests"
+	if d.KubernetesDir == DefaultKubernetesDir {
 		config = "/var/lib/kubelet/config.yaml"
 	}
 	if k, ok := d.Component(Kubelet); ok {
@@ -79,7 +80,7 @@ func (d *discovery) wantNode() {
 		d.want(Want{Verb: LookKubelet, Path: config})
 	}
 	d.want(Want{Verb: LookManifests, Path: manifests})
-	d.want(Want{Verb: LookListing, Path: d.Scope.KubernetesDir})
+	d.want(Want{Verb: LookListing, Path: d.KubernetesDir})
 	d.want(Want{Verb: LookFile, Path: d.kubeletKubeconfig()})
 }
 
@@ -106,7 +107,7 @@ func (d *discovery) wantSweep() {
 	for _, ref := range []flagRef{{APIServer, "tls-cert-file"}, {Etcd, "cert-file"}} {
 		for _, f := range d.trusted(ref) {
 			dir := f[:strings.LastIndexByte(f, '/')+1]
-			if inside(dir, d.Scope.KubernetesDir) || inside(dir, "/etc/ssl/certs") || inside(dir, "/usr") || inside(dir, "/etc/pki") || strings.Count(dir, "/") < 3 {
+			if inside(dir, d.KubernetesDir) || inside(dir, "/etc/ssl/certs") || inside(dir, "/usr") || inside(dir, "/etc/pki") || strings.Count(dir, "/") < 3 {
 				continue
 			}
 			d.want(Want{Verb: LookListing, Path: strings.TrimSuffix(dir, "/")})

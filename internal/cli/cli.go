@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package cli is the command line: it wires the packages below together and
+// decides nothing itself.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"perennial.dev/perennial/internal/timeline"
+)
+
+// Streams are where a command reads and writes. Out gets the report only;
+// progress, hints and questions go to Err.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+	Now      func() time.Time
+	Getenv   func(string) string
+}
+
+// System are the process's own streams, clock and environment.
+func System() Streams {
+	return Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Now: time.Now, Getenv: os.Getenv}
+}
+
+// exit is the end of a command whose report is already written.
+type exit struct{ code int }
+
+func (e exit) Error() string { return fmt.Sprintf("exit code %d", e.code) }
+
+// usageError is a call that cannot be understood.
+type usageError struct{ error }
+
+// hinted is an error with a next step.
+type hinted struct {
+	error
+	hint string
+}
+
+func (h hinted) Unwrap() error { return h.error }
+
+// Main runs a command line and returns its exit code.
+func Main(ctx context.Context, args []string, s Streams) int {
+	root := newRoot(s)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	var ended exit
+	switch {
+	case err == nil:
+		return timeline.ExitOK
+	case errors.As(err, &ended):
+		return ended.code
+	case ctx.Err() != nil:
+		return timeline.ExitInterrupted
+	}
+	fmt.Fprintf(s.Err, "perennial: %v\n", err)
+	if h, ok := errors.AsType[hinted](err); ok {
+		fmt.Fprintf(s.Err, "hint: %s\n", h.hint)
+	}
+	if _, ok := errors.AsType[usageError](err); ok || isUsage(err) {
+		return timeline.ExitUsage
+	}
+	return timeline.ExitFailed
+}
+
+// isUsage recognises cobra's own complaints, which have no type.
+func isUsage(err error) bool {
+	for _, start := range []string{"unknown command", "unknown flag", "unknown shorthand flag", "invalid argument", "flag needs an argument", "accepts ", "requires ", "required flag", "bad flag syntax"} {
+		if strings.HasPrefix(err.Error(), start) {
+			return true
+		}
+	}
+	return false
+}
+
+func newRoot(s Streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "perennial",
+		Short: "Finds everything that will stop this Kubernetes cluster",
+		Long: `Perennial finds everything that will stop this Kubernetes cluster, before it does.
+
+  perennial check                           what will stop working, worst first
+  perennial check --endpoint 10.0.0.1:6443  the same from outside, no credentials
+  perennial check --at 2027-06-01           what it looks like then, if nothing is done
+  perennial explain CertificateExpires      a code, a name or a log line, explained
+
+It only looks: nothing is changed. Run it as root on a control-plane node to
+see the keys; without root it says what it could not see.`,
+		SilenceErrors: true, SilenceUsage: true,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	root.SetIn(s.In)
+	root.AddGroup(&cobra.Group{ID: "look", Title: "Look (changes nothing)"}, &cobra.Group{ID: "more", Title: "More"})
+	root.SetHelpCommandGroupID("more")
+	root.SetCompletionCommandGroupID("more")
+	root.AddCommand(newCheck(s), newExplain(s), newReleases(s), newVersion(s))
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usageError{hinted{err, cmd.CommandPath() + " --help"}}
+	})
+	return root
+}
+
+// display is how a report is shown: what the terminal can do, unless a flag
+// says otherwise.
+func display(s Streams, noColor bool) (width int, color bool) {
+	file, ok := s.Out.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return 0, false
+	}
+	width, _, err := term.GetSize(int(file.Fd()))
+	if err != nil {
+		width = 80
+	}
+	return width, !noColor && s.Getenv("NO_COLOR") == "" && s.Getenv("TERM") != "dumb"
+}

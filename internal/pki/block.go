@@ -117,8 +117,10 @@ func (b block) undecodable() string {
 	if want := string(end) + b.kind + string(dashes); string(bytes.TrimRight(lines[last], " \t\r")) != want {
 		return fmt.Sprintf("has an END line of another type at line %d", b.line+last)
 	}
+	headers := true
 	for i, line := range lines[1:last] {
-		if !isBase64(bytes.TrimRight(line, " \t\r")) {
+		headers = headers && bytes.ContainsRune(line, ':')
+		if !headers && !isBase64(bytes.TrimRight(line, " \t\r")) {
 			return fmt.Sprintf("is not base64 at line %d", b.line+1+i)
 		}
 	}

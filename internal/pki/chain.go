@@ -124,59 +124,50 @@ func (s *search) grow(p *partial) {
 	if len(p.certs) >= maxLength {
 		return
 	}
-	anchored := s.parents(p, s.anchors)
-	for _, a := range anchored {
-		s.push(p.with(a, true))
+	child := p.tip()
+	var ranked ranking
+	rank := func(pool []fact.Cert, anchor bool) {
+		for _, c := range pool {
+			if c.Certificate != nil && !p.has(c) {
+				ranked.add(candidate{c, anchor}, child, nameOtherKeyID)
+			}
+		}
 	}
-	between := s.parents(p, s.presented)
-	for _, c := range between {
-		s.push(p.with(c, false))
+	rank(s.anchors, true)
+	rank(s.presented, false)
+	issuers := ranked.issuers(child, s.checks)
+	if len(issuers) == 0 {
+		s.stopped(child)
 	}
-	if len(anchored)+len(between) == 0 && s.deadEnd.Certificate == nil {
-		s.deadEnd = p.tip()
-		s.sameName = s.named(p.tip())
+	pushed := map[bool]int{}
+	for _, c := range issuers {
+		if pushed[c.anchor]++; pushed[c.anchor] <= maxParents {
+			s.push(p.with(c))
+		}
 	}
 }
 
-func (p *partial) with(parent fact.Cert, anchored bool) *partial {
-	longer := &partial{certs: make([]fact.Cert, 0, len(p.certs)+1), end: p.end, anchored: anchored}
-	longer.certs = append(append(longer.certs, p.certs...), parent)
+// stopped remembers the first path that nothing leads on from: it is the one
+// to tell of if there is no chain.
+func (s *search) stopped(top fact.Cert) {
+	if s.deadEnd.Certificate != nil {
+		return
+	}
+	s.deadEnd = top
+	for _, a := range s.anchors {
+		if likelihood(a, top) <= nameOtherKeyID {
+			s.sameName = true
+		}
+	}
+}
+
+func (p *partial) with(parent candidate) *partial {
+	longer := &partial{certs: make([]fact.Cert, 0, len(p.certs)+1), end: p.end, anchored: parent.anchor}
+	longer.certs = append(append(longer.certs, p.certs...), parent.Cert)
 	if parent.NotAfter.Before(p.end.NotAfter) {
-		longer.end = parent
+		longer.end = parent.Cert
 	}
 	return longer
-}
-
-// parents are those of the pool that signed the path's top certificate and
-// bear the name of its issuer.
-func (s *search) parents(p *partial, pool []fact.Cert) []fact.Cert {
-	child := p.tip()
-	var likely []fact.Cert
-	for _, c := range pool {
-		if likelihood(c, child) <= nameOtherKeyID && !p.has(c) {
-			likely = append(likely, c)
-		}
-	}
-	byLikelihood(likely, child)
-	var parents []fact.Cert
-	for _, c := range likely {
-		if len(parents) == maxParents {
-			break
-		}
-		if s.checks.issued(c, child) {
-			parents = append(parents, c)
-		}
-	}
-	return parents
-}
-
-func (s *search) named(child fact.Cert) bool {
-	for _, a := range s.anchors {
-		if likelihood(a, child) <= nameOtherKeyID {
-			return true
-		}
-	}
-	return false
 }
 
 // accepts puts a complete path to crypto/x509. Dates are no part of the

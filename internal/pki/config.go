@@ -198,6 +198,7 @@ func IsKubeconfig(data []byte) bool {
 	if len(data) > maxConfigBytes {
 		return false
 	}
+	data = bytes.TrimPrefix(data, byteOrderMark)
 	if trimmed := bytes.TrimSpace(data); bytes.HasPrefix(trimmed, []byte("{")) {
 		var c struct {
 			Kind     string          `json:"kind"`

@@ -44,18 +44,12 @@ func FindIssuer(child fact.Cert, candidates []fact.Cert) (fact.Cert, bool) {
 	if child.Certificate == nil {
 		return fact.Cert{}, false
 	}
-	var likely []fact.Cert
+	var ranked ranking
 	for _, c := range candidates {
-		if likelihood(c, child) != stranger {
-			likely = append(likely, c)
-		}
+		ranked.add(candidate{Cert: c}, child, keyIDOnly)
 	}
-	byLikelihood(likely, child)
-	checks := newChecks()
-	for _, c := range likely {
-		if checks.issued(c, child) {
-			return c, true
-		}
+	if found := ranked.issuers(child, newChecks()); len(found) > 0 {
+		return found[0].Cert, true
 	}
 	return fact.Cert{}, false
 }
@@ -92,15 +86,58 @@ func likelihood(parent, child fact.Cert) relation {
 	return stranger
 }
 
-// byLikelihood sorts the likeliest first, and among equals the one that ends
-// last.
-func byLikelihood(candidates []fact.Cert, child fact.Cert) {
-	slices.SortStableFunc(candidates, func(a, b fact.Cert) int {
-		if d := likelihood(a, child) - likelihood(b, child); d != 0 {
-			return int(d)
+// candidate is a certificate that may be an issuer.
+type candidate struct {
+	fact.Cert
+	anchor bool
+}
+
+// ranking is a pool of candidates to be one certificate's issuer, by relation.
+type ranking [stranger][]candidate
+
+// add takes a candidate in, unless its relation is weaker than allowed.
+func (r *ranking) add(c candidate, child fact.Cert, weakest relation) {
+	if relation := likelihood(c.Cert, child); relation <= weakest {
+		r[relation] = append(r[relation], c)
+	}
+}
+
+// issuers gives the candidates that signed child, the likeliest first and
+// among equals the one that ends last. A signature has one key, so once that
+// is known no other is tried.
+func (r *ranking) issuers(child fact.Cert, c *checks) []candidate {
+	key := r.signer(child, c)
+	if key == nil {
+		return nil
+	}
+	var found []candidate
+	for _, equals := range r {
+		first := len(found)
+		for _, candidate := range equals {
+			if bytes.Equal(candidate.RawSubjectPublicKeyInfo, key) {
+				found = append(found, candidate)
+			}
 		}
-		return b.NotAfter.Compare(a.NotAfter)
-	})
+		latestFirst(found[first:])
+	}
+	return found
+}
+
+// signer finds the public key that signed child, as DER.
+func (r *ranking) signer(child fact.Cert, c *checks) []byte {
+	for _, equals := range r {
+		latestFirst(equals)
+		for _, candidate := range equals {
+			if c.issued(candidate.Cert, child) {
+				return candidate.RawSubjectPublicKeyInfo
+			}
+		}
+	}
+	return nil
+}
+
+func latestFirst(candidates []candidate) {
+	slices.SortStableFunc(candidates, func(a, b candidate) int { return b.NotAfter.Compare(a.NotAfter) })
 }
 
 // checks remembers which keys signed which certificates, and stops after

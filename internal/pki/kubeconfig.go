@@ -98,17 +98,17 @@ func (r *kubeconfigReader) current(c config) (cluster, user int) {
 	}
 	context := lastIndex(len(c.Contexts), func(i int) bool { return c.Contexts[i].Name == c.CurrentContext })
 	if context < 0 {
-		r.faults.add("the current context %q does not exist", fact.Text(clip(c.CurrentContext)))
+		r.faults.add(`the current context "%s" does not exist`, clip(c.CurrentContext))
 		return
 	}
 	refs := c.Contexts[context].Context
 	cluster = lastIndex(len(c.Clusters), func(i int) bool { return c.Clusters[i].Name == refs.Cluster })
 	user = lastIndex(len(c.Users), func(i int) bool { return c.Users[i].Name == refs.User })
 	if cluster < 0 {
-		r.faults.add("the current context %q names the cluster %q, which does not exist", fact.Text(clip(c.CurrentContext)), fact.Text(clip(refs.Cluster)))
+		r.faults.add(`the current context "%s" names the cluster "%s", which does not exist`, clip(c.CurrentContext), clip(refs.Cluster))
 	}
 	if user < 0 && refs.User != "" {
-		r.faults.add("the current context %q names the user %q, which does not exist", fact.Text(clip(c.CurrentContext)), fact.Text(clip(refs.User)))
+		r.faults.add(`the current context "%s" names the user "%s", which does not exist`, clip(c.CurrentContext), clip(refs.User))
 	}
 	return cluster, user
 }
@@ -138,7 +138,7 @@ func (r *kubeconfigReader) cluster(entry namedCluster, current bool) fact.Kubeco
 		problem = "certificate-authority-data holds no certificate"
 	}
 	if problem != "" {
-		r.faults.add("cluster %q: %s", fact.Text(clip(entry.Name)), fact.Text(problem))
+		r.faults.add(`cluster "%s": %s`, clip(entry.Name), problem)
 	}
 	return c
 }

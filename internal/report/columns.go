@@ -20,7 +20,7 @@ var narrower = []step{
 	{"SIGNED BY", drop, 0},
 	{"CREDENTIAL", elideTo, 16},
 	{"LEFT", drop, 0},
-	{"CREDENTIAL", elideTo, 4},
+	{"CREDENTIAL", elideTo, 10},
 }
 
 func (v *view) grid(rows []timeline.Item) *grid {

@@ -107,7 +107,7 @@ func (p *page) evidence(e finding.Evidence) {
 	}
 	p.paragraph("Issuer ID", string(e.IssuerID))
 	for _, s := range e.Served {
-		p.paragraph("Served", servedText(s))
+		p.paragraph("Served", servedText(s, e.Path != ""))
 	}
 	for _, id := range e.Identity {
 		p.paragraph("Used by", identityText(id))
@@ -136,7 +136,8 @@ func (p *page) certificate(c finding.Certificate) {
 	}
 	p.paragraph("Kind", strings.Join(append([]string{kind}, c.Usages...), ", "))
 	p.paragraph("Serial", c.Serial)
-	p.paragraph("Fingerprint", c.Fingerprint)
+	// In one piece: it is there to be copied and compared.
+	p.line(pad("Fingerprint", label) + plain(c.Fingerprint))
 }
 
 func joined(all []fact.Text) string {
@@ -147,12 +148,15 @@ func joined(all []fact.Text) string {
 	return strings.Join(words, ", ")
 }
 
-func servedText(s finding.Served) string {
+func servedText(s finding.Served, onDisk bool) string {
 	text := "at " + plain(s.Endpoint)
 	if s.SNI != "" {
 		text += " for " + plain(s.SNI)
 	}
-	if s.Matches {
+	switch {
+	case !onDisk:
+		return text
+	case s.Matches:
 		return text + ": the one on disk"
 	}
 	return text + ": another one, " + plain(s.Fingerprint) + ", until " + s.NotAfter.UTC().Format(time.RFC3339)

@@ -75,7 +75,6 @@ func (g *grid) drop(n int) {
 }
 
 func (g *grid) elide(n, to int) {
-	g.heads[n] = elide(g.heads[n], to)
 	for r := range g.rows {
 		g.rows[r][n].text = elide(g.rows[r][n].text, to)
 	}

@@ -195,7 +195,7 @@ func (v *view) notes(items []timeline.Item) {
 		names = max(names, min(nameRoom, width(v.name(i.ID))))
 	}
 	indent := states + 2 + names + 2
-	below := v.width > 0 && v.width-indent < 28
+	below := v.width > 0 && v.width-indent < 40
 	for _, i := range items {
 		word, style := state(i)
 		name := v.name(i.ID)
@@ -270,7 +270,7 @@ func (v *view) unseen() {
 func (v *view) next() {
 	for _, i := range v.t.Items {
 		if i.Counts && i.Verdict != policy.OK && i.Fix != "" {
-			v.line("Next: " + v.styled(bold, plain(i.Fix)))
+			v.line("Next: " + v.styled(bold, strings.TrimSpace(plain(i.Fix))))
 			v.line("Why:  perennial explain " + quoted(plain(i.ID)))
 			return
 		}

@@ -86,7 +86,7 @@ func pad(s string, to int) string {
 // that is longer than a line where the line ends. 0 is no limit.
 func wrap(text string, limit int) []string {
 	if limit <= 0 {
-		return []string{text}
+		return []string{strings.Join(strings.Fields(text), " ")}
 	}
 	var lines []string
 	line, used := "", 0

@@ -41,7 +41,7 @@ func Build(fs []finding.Finding, us []fact.Unseen, p policy.Policy, now time.Tim
 		Items:      []Item{},
 		Unseen:     distinct(us),
 	}
-	t.Scope.Endpoints = slices.Concat([]string{}, t.Scope.Endpoints)
+	t.Scope.Endpoints = append([]string{}, t.Scope.Endpoints...)
 	t.Scope.Counts.Unseen = len(t.Unseen)
 	for _, m := range merge(fs) {
 		t.Items = append(t.Items, judge(m, p, now))
@@ -240,7 +240,7 @@ func worst(t Timeline) policy.Verdict {
 }
 
 func distinct(us []fact.Unseen) []fact.Unseen {
-	out := slices.Concat([]fact.Unseen{}, us)
+	out := append([]fact.Unseen{}, us...)
 	slices.SortFunc(out, func(a, b fact.Unseen) int {
 		return cmp.Or(
 			strings.Compare(a.Source, b.Source),

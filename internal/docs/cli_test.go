@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package docs
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"perennial.dev/perennial/internal/cli"
+)
+
+// run runs the program as its users do and returns what it prints.
+func run(t *testing.T, args ...string) string {
+	t.Helper()
+	var out, problems bytes.Buffer
+	s := cli.Streams{
+		In: strings.NewReader(""), Out: &out, Err: &problems,
+		Now:    func() time.Time { return time.Unix(0, 0).UTC() },
+		Getenv: func(string) string { return "" },
+	}
+	if code := cli.Main(context.Background(), args, s); code != 0 {
+		t.Fatalf("perennial %s: exit code %d\n%s", strings.Join(args, " "), code, &problems)
+	}
+	return out.String()
+}
+
+// commandNames asks the program's own completion, so that a new command is
+// found unasked.
+func commandNames(t *testing.T) []string {
+	t.Helper()
+	var all []string
+	for _, line := range strings.Split(run(t, "__complete", ""), "\n") {
+		name, _, isCommand := strings.Cut(line, "\t")
+		if isCommand && !strings.HasPrefix(name, "-") {
+			all = append(all, name)
+		}
+	}
+	if !slices.Contains(all, "check") {
+		t.Fatalf("the completion does not name check: %q", all)
+	}
+	return all
+}
+
+func commands(t *testing.T) string {
+	var b strings.Builder
+	section := func(title string, args ...string) {
+		fmt.Fprintf(&b, "## %s\n\n```text\n%s\n```\n\n", title, strings.TrimSpace(run(t, args...)))
+	}
+	section("perennial", "--help")
+	for _, name := range commandNames(t) {
+		if name != "completion" && name != "help" { // cobra's own
+			section("perennial "+name, name, "--help")
+		}
+	}
+	return b.String()
+}
+
+var (
+	fenced = regexp.MustCompile("(?s)```[a-z]*\n.*?```")
+	inline = regexp.MustCompile("`[^`\n]+`")
+	call   = regexp.MustCompile(`(?m)(?:^|[\s` + "`" + `(])perennial ([a-z]+)([^|&;#\n]*)`)
+	option = regexp.MustCompile(`--[a-z][a-z-]*`)
+)
+
+// TestCommandsThatPagesShow runs nothing: it asks whether each command and each
+// flag in a page's code exists.
+func TestCommandsThatPagesShow(t *testing.T) {
+	help := map[string]string{}
+	for _, name := range commandNames(t) {
+		help[name] = run(t, name, "--help")
+	}
+	for _, page := range pages(t) {
+		text := read(t, page)
+		code := slices.Concat(fenced.FindAllString(text, -1), inline.FindAllString(fenced.ReplaceAllString(text, ""), -1))
+		for _, c := range code {
+			for _, m := range call.FindAllStringSubmatch(c, -1) {
+				usage, known := help[m[1]]
+				if !known {
+					t.Errorf("%s: there is no command %q: %s", page, m[1], m[0])
+					continue
+				}
+				for _, o := range option.FindAllString(m[2], -1) {
+					if !regexp.MustCompile(regexp.QuoteMeta(o) + `\b`).MatchString(usage) {
+						t.Errorf("%s: perennial %s has no flag %s", page, m[1], o)
+					}
+				}
+			}
+		}
+	}
+}

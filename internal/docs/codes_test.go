@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package docs
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"perennial.dev/perennial/internal/finding"
+)
+
+// declared reads the codes from the source: a code that is in no table is in no
+// list that the program could be asked for.
+func declared(t *testing.T) []finding.Code {
+	t.Helper()
+	files, err := filepath.Glob("../finding/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []finding.Code
+	for _, name := range files {
+		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok {
+				return true
+			}
+			if typ, ok := spec.Type.(*ast.Ident); ok && typ.Name == "Code" {
+				for _, v := range spec.Values {
+					all = append(all, finding.Code(strings.Trim(v.(*ast.BasicLit).Value, `"`)))
+				}
+			}
+			return true
+		})
+	}
+	if len(all) == 0 {
+		t.Fatal("no code was found in package finding")
+	}
+	return all
+}
+
+func TestEveryCodeIsExplained(t *testing.T) {
+	page := anchors(t, "docs/codes.md")
+	explained := strings.Join(page, " ") + " "
+	for _, c := range declared(t) {
+		info, ok := finding.Explain(c)
+		if !ok || info.Title == "" || info.Means == "" || info.Cause == "" || info.Cure == "" {
+			t.Errorf("code %s is not explained in finding.Codes", c)
+		}
+		if !strings.Contains(explained, slug(string(c))+" ") {
+			t.Errorf("docs/codes.md has no section %s", c)
+		}
+	}
+}
+
+// producers are the packages whose tests let the program find something. A code
+// in another package's tests was put there by hand.
+var producers = []string{"credential", "support", "cli", "e2e"}
+
+// TestEveryCodeIsProduced asks for a test that expects the code: by its
+// constant, by its name in a string, or in the JSON of a golden file.
+func TestEveryCodeIsProduced(t *testing.T) {
+	expected := expectations(t)
+	for _, c := range finding.Codes {
+		if !regexp.MustCompile(`(finding\.|")` + string(c.Code) + `\b`).MatchString(expected) {
+			t.Errorf("no test in internal/{%s} produces the code %s", strings.Join(producers, ","), c.Code)
+		}
+	}
+}
+
+// expectations are the test sources and JSON golden files of the producers.
+func expectations(t *testing.T) string {
+	t.Helper()
+	var b strings.Builder
+	for _, p := range producers {
+		dir := filepath.Join("..", p)
+		if _, err := os.Stat(dir); err != nil {
+			continue
+		}
+		err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			golden := strings.Contains(filepath.ToSlash(path), "/testdata/") && strings.Contains(path, ".json")
+			if err != nil || d.IsDir() || !golden && !strings.HasSuffix(path, "_test.go") {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			b.Write(text)
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b.String()
+}

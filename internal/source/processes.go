@@ -5,6 +5,7 @@ package source
 import (
 	"context"
 	"fmt"
+	"path"
 
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/host"
@@ -25,7 +26,8 @@ func lookProcesses(ctx context.Context, s Scope, _ layout.Want, out *found) {
 		diskFailure(out, out.what, err)
 	}
 	for _, p := range running {
-		if name, _ := layout.ComponentOf(p.Args); name == layout.Kubelet {
+		// Not through a wrapper: a shell's version is none of the kubelet's.
+		if path.Base(p.Args[0]) == layout.Kubelet {
 			p.Version = kubeletVersion(ctx, p.PID, out)
 		}
 		out.add(p)

@@ -82,10 +82,11 @@ var errNoChain = errors.New("the server presented no certificate")
 // from a failure of its own proof, such as a signature by another key. Only
 // the first leaves the chain worth believing.
 func endedByServer(err error) bool {
-	var network net.Error
-	var remote *net.OpError // an alert is one, too
-	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.As(err, &network) || errors.As(err, &remote) || errors.Is(err, context.DeadlineExceeded)
+	var op *net.OpError // crypto/tls makes one of an alert, too
+	if errors.As(err, &op) {
+		return op.Op != "local error" // an alert that this side sent
+	}
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.DeadlineExceeded)
 }
 
 func chain(certs []*x509.Certificate) []fact.Cert {

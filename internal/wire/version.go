@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -58,6 +59,10 @@ func getVersion(ctx context.Context, endpoint string) (fact.Version, error) {
 	request.Header.Set("User-Agent", "perennial")
 	response, err := client.Do(request)
 	if err != nil {
+		var wrapped *url.Error // says the endpoint a second time
+		if errors.As(err, &wrapped) {
+			err = wrapped.Err
+		}
 		return fact.Version{}, err
 	}
 	defer response.Body.Close()

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"strings"
 	"syscall"
 
@@ -32,6 +33,7 @@ func classify(err error) (fact.Why, string) {
 	var netErr net.Error
 	var op *net.OpError
 	var dns *net.DNSError
+	var address *net.AddrError
 	isOp := errors.As(err, &op)
 	switch {
 	case errors.As(err, &known):
@@ -39,9 +41,13 @@ func classify(err error) (fact.Why, string) {
 	case errors.Is(err, context.Canceled):
 		return fact.Canceled, "the look was ended before"
 	case errors.As(err, &record):
-		return notTLS(record)
+		return notTLS(string(record.RecordHeader[:]) == "HTTP/")
+	case errors.Is(err, http.ErrSchemeMismatch): // what net/http makes of the same
+		return notTLS(true)
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
 		return fact.Timeout, "no answer in time"
+	case errors.As(err, &address):
+		return fact.Malformed, "the endpoint is not of the form host:port: " + address.Err
 	case errors.As(err, &dns):
 		return fact.Unreachable, "looking up the name: " + dns.Err
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -52,6 +58,8 @@ func classify(err error) (fact.Why, string) {
 		return fact.Unreachable, "the server closed the connection without an answer"
 	case isOp && op.Op == "remote error":
 		return fact.Failed, "the server refused the handshake: " + strings.TrimPrefix(op.Err.Error(), "tls: ")
+	case isOp && op.Op == "local error": // an alert that this side sent
+		return fact.Malformed, text(op.Err)
 	case isOp && op.Op == "dial":
 		return fact.Unreachable, op.Err.Error()
 	case strings.HasPrefix(text(err), "tls: "), strings.HasPrefix(text(err), "x509: "):
@@ -60,8 +68,8 @@ func classify(err error) (fact.Why, string) {
 	return fact.Failed, text(err)
 }
 
-func notTLS(record tls.RecordHeaderError) (fact.Why, string) {
-	if string(record.RecordHeader[:]) == "HTTP/" {
+func notTLS(http bool) (fact.Why, string) {
+	if http {
 		return fact.NotTLS, "the port speaks plain HTTP"
 	}
 	return fact.NotTLS, "the port does not speak TLS"

@@ -10,30 +10,41 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"encoding/hex"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"math/big"
 	"strings"
 
 	"perennial.dev/perennial/internal/fact"
 )
 
-// maxKeyBytes bounds the arithmetic that parsing an RSA key does: the largest
-// keys in use (16384 bits) take about 9 KiB of DER.
-const maxKeyBytes = 12 << 10
+// maxPrivateBits bounds the arithmetic that crypto/rsa does to validate a
+// private key, which grows with the square of the modulus. crypto/tls refuses
+// larger ones too.
+const maxPrivateBits = 8192
+
+var (
+	errNoKey    = errors.New("cannot be understood as a key")
+	errKeyLarge = errors.New("is an RSA key of more than 8192 bits, which Go programs refuse")
+)
 
 func isPrivateKind(kind string) bool {
 	return kind == "PRIVATE KEY" || strings.HasSuffix(kind, " PRIVATE KEY") && kind != "OPENSSH PRIVATE KEY"
 }
 
 // readKey gives the public side of the key in a block. The private side does
-// not leave this function.
-func readKey(b *pem.Block) (fact.Key, bool) {
+// not leave this function. No error of a parser is passed on: no word of what
+// saw a private key is worth the risk.
+func readKey(b *pem.Block) (fact.Key, error) {
 	switch {
 	case b.Type == "ENCRYPTED PRIVATE KEY":
-		return fact.Key{Format: "PKCS#8", Encrypted: true}, true
+		return fact.Key{Format: "PKCS#8", Encrypted: true}, nil
 	case isPrivateKind(b.Type) && strings.Contains(b.Headers["Proc-Type"], "ENCRYPTED"):
-		return encryptedByHeader(b.Type), true
+		return encryptedByHeader(b.Type), nil
 	case isPrivateKind(b.Type):
 		return parsePrivate(b.Bytes, b.Type)
 	}
@@ -59,9 +70,9 @@ func encryptedByHeader(kind string) fact.Key {
 
 // parsePrivate tries the format that the block's type promises first, then
 // the others, as crypto/tls does: mislabelled keys are common and work.
-func parsePrivate(der []byte, kind string) (fact.Key, bool) {
-	if len(der) > maxKeyBytes {
-		return fact.Key{}, false
+func parsePrivate(der []byte, kind string) (fact.Key, error) {
+	if modulusBits(der) > maxPrivateBits {
+		return fact.Key{}, errKeyLarge
 	}
 	formats := []string{"PKCS#8", "PKCS#1", "SEC1"}
 	switch kind {
@@ -75,7 +86,28 @@ func parsePrivate(der []byte, kind string) (fact.Key, bool) {
 			return describeKey(public, format)
 		}
 	}
-	return fact.Key{}, false
+	return fact.Key{}, errNoKey
+}
+
+// modulusBits is the size of an RSA private key's modulus, in PKCS#1 or
+// PKCS#8; 0 for anything else. It reads as crypto/x509 does, and no further.
+func modulusBits(der []byte) int {
+	var wrapped struct {
+		Version   int
+		Algorithm pkix.AlgorithmIdentifier
+		Key       []byte
+	}
+	if _, err := asn1.Unmarshal(der, &wrapped); err == nil {
+		der = wrapped.Key
+	}
+	var key struct {
+		Version int
+		Modulus *big.Int
+	}
+	if _, err := asn1.Unmarshal(der, &key); err != nil {
+		return 0
+	}
+	return key.Modulus.BitLen()
 }
 
 func publicOf(der []byte, format string) (crypto.PublicKey, bool) {
@@ -99,7 +131,7 @@ func publicOf(der []byte, format string) (crypto.PublicKey, bool) {
 	return signer.Public(), true
 }
 
-func parsePublic(der []byte) (fact.Key, bool) {
+func parsePublic(der []byte) (fact.Key, error) {
 	format := "PKIX"
 	public, err := x509.ParsePKIXPublicKey(der)
 	if err != nil {
@@ -107,23 +139,23 @@ func parsePublic(der []byte) (fact.Key, bool) {
 		public, err = x509.ParsePKCS1PublicKey(der)
 	}
 	if err != nil {
-		return fact.Key{}, false
+		return fact.Key{}, errNoKey
 	}
-	key, ok := describeKey(public, format)
-	key.Public = true
-	return key, ok
+	key, err := describeKey(public, format)
+	key.Public = err == nil
+	return key, err
 }
 
-func describeKey(public crypto.PublicKey, format string) (fact.Key, bool) {
+func describeKey(public crypto.PublicKey, format string) (fact.Key, error) {
 	key := fact.Key{Format: format}
 	key.Algorithm, key.Bits = algorithm(public)
 	spki, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil || key.Algorithm == "" {
-		return fact.Key{}, false
+		return fact.Key{}, errNoKey
 	}
 	sum := sha256.Sum256(spki)
 	key.Fingerprint = "sha256:" + hex.EncodeToString(sum[:])
-	return key, true
+	return key, nil
 }
 
 // algorithm names a public key as fact.Key does. The size is that of the RSA

@@ -116,11 +116,9 @@ func (r *reader) key(b block) {
 	if decoded == nil {
 		return
 	}
-	key, ok := readKey(decoded)
-	if !ok {
-		// The cause is left out: no word of a parser that saw a private key
-		// is worth the risk.
-		r.faults.add("%s cannot be understood as a key", b.where())
+	key, err := readKey(decoded)
+	if err != nil {
+		r.faults.add("%s %s", b.where(), err)
 		return
 	}
 	r.Keys = append(r.Keys, key)
@@ -162,13 +160,13 @@ func readDER(data []byte) (Content, bool) {
 			Problem: "the content is a certificate in DER, but Kubernetes reads PEM only (convert it with openssl x509 -inform der)",
 		}, true
 	}
-	if key, ok := parsePrivate(der, ""); ok {
+	if key, err := parsePrivate(der, ""); err == nil {
 		return Content{
 			Keys:    []fact.Key{key},
 			Problem: "the content is a private key in DER, but Kubernetes reads PEM only (convert it with openssl pkey -inform der)",
 		}, true
 	}
-	if key, ok := parsePublic(der); ok {
+	if key, err := parsePublic(der); err == nil {
 		return Content{
 			Keys:    []fact.Key{key},
 			Problem: "the content is a public key in DER, but Kubernetes reads PEM only (convert it with openssl pkey -pubin -inform der)",

@@ -74,7 +74,7 @@ Several labs can run side by side; --name or LAB_NAME says which is meant.`,
 		newComponent(labs, "stop", "End a component and keep it stopped"),
 		newComponent(labs, "start", "Start a stopped component"),
 		newComponent(labs, "restart", "Restart a component"),
-		newExec(labs), newEnv(labs), newClock(labs), newCut(labs), newSupervise(),
+		newExec(labs), newEnv(labs), newClock(labs), newCut(labs), newStory(labs), newDemo(), newSupervise(),
 	)
 	return root
 }

@@ -90,8 +90,8 @@ func newUp(labs *registry) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintf(cmd.OutOrStdout(), "lab %s: Kubernetes %s on https://%s\nfiles: %s\nnext:  lab exec --name %s -- kubectl get --raw /readyz?verbose\n",
-				s.Name, s.Version, s.Endpoint(), s.Dir, s.Name)
+			fmt.Fprintf(cmd.OutOrStdout(), "lab %s: Kubernetes %s on https://%s\nfiles: %s\nnext:  %s exec --name %s -- kubectl get namespaces\n",
+				s.Name, s.Version, s.Endpoint(), s.Dir, os.Args[0], s.Name)
 			return nil
 		},
 	}

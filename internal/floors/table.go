@@ -72,6 +72,7 @@ var Packages = []Package{
 	{Floor: 5, Dir: "internal/cli", Line: "the commands", May: []string{cobra, "golang.org/x/term"}},
 
 	{Floor: Tests, Dir: "internal/docs", Line: "generates the pages under docs/ and compares them"},
+	{Floor: Tests, Dir: "internal/e2e", Line: "tests the built program on real control planes of the lab"},
 	{Floor: Tests, Dir: "internal/floors", Line: "this table, and what holds the packages to it"},
 	{Floor: Tests, Dir: "internal/testnode", Line: "writes a kubeadm node with real certificates into a directory"},
 }

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+
+LAB_VERSION       ?= 1.37.0
+LAB_TEST_VERSIONS ?= 1.37.0,1.32.2
+MATRIX_VERSIONS   ?= 1.37.0,1.32.2,1.25.0
+FUZZTIME          ?= 60s
+VERSION           ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
+
+GO_BUILD = CGO_ENABLED=0 go build -trimpath -buildvcs=false
+LDFLAGS  = -s -w -X perennial.dev/perennial/internal/cli.Version=$(VERSION)
+BIN      = $(CURDIR)/bin
+WITH_LAB = PERENNIAL_LAB=$(BIN)/lab PERENNIAL_BIN=$(BIN)/perennial
+comma   := ,
+
+# The sources of all three modules, for what goes by file.
+SOURCES = cmd internal lab hack
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo demo-down test lint bench fuzz matrix clean lab labs test-go test-lab
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+
+build: ## build bin/perennial, one static binary
+	$(GO_BUILD) -ldflags '$(LDFLAGS)' -o bin/perennial ./cmd/perennial
+
+demo: build lab ## show a real control plane and what stops it (LAB_VERSION=1.32.2 for another)
+	bin/lab demo --perennial $(BIN)/perennial --version $(LAB_VERSION)
+
+demo-down: lab ## end what the demo started and remove it
+	bin/lab demo-down
+
+test: lint test-go test-lab $(if $(filter true,$(CI)),fuzz) ## run all tests (fuzzing too where CI=true)
+	@echo "== all tests passed"
+
+lint: ## gofmt, go vet and staticcheck, for all three modules
+	@echo "== gofmt"
+	@bad=$$(gofmt -l $(SOURCES)); test -z "$$bad" || { echo "not formatted, run gofmt -w on:"; echo "$$bad"; exit 1; }
+	@echo "== go vet"
+	@for module in . lab hack; do go -C $$module vet ./... || exit 1; done
+	@echo "== staticcheck"
+	@go -C hack build -o $(BIN)/staticcheck honnef.co/go/tools/cmd/staticcheck
+	@for module in . lab hack; do (cd $$module && $(BIN)/staticcheck ./...) || exit 1; done
+
+bench: build lab ## measure, on a control plane of the lab
+	@ls -l bin/perennial
+	bin/lab build --version $(LAB_VERSION) >/dev/null
+	$(WITH_LAB) LAB_VERSION=$(LAB_VERSION) go test -run '^$$' -bench . ./...
+
+# go test -list prints a package's targets and then the package itself.
+fuzz: ## fuzz each target for FUZZTIME
+	@go test -list '^Fuzz' ./... | while read -r word package rest; do \
+	  case $$word in \
+	    Fuzz*) targets="$$targets $$word" ;; \
+	    ok) for target in $$targets; do \
+	          echo "== $$target in $$package for $(FUZZTIME)"; \
+	          go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
+	        done; targets= ;; \
+	    FAIL) echo "$$word $$package $$rest"; exit 1 ;; \
+	  esac; \
+	done
+
+matrix: build lab ## test against all lab versions and keep the output in bench/matrix/
+	@mkdir -p bench/matrix
+	@for version in $(subst $(comma), ,$(MATRIX_VERSIONS)); do \
+	  bin/lab build --version $$version >/dev/null || exit 1; \
+	  echo "== $$version"; \
+	  $(WITH_LAB) LAB_TEST_VERSIONS=$$version go test -count=1 -timeout 30m -v ./internal/e2e >bench/matrix/$$version.txt 2>&1; \
+	  status=$$?; grep -E '^ *(---|ok|FAIL)' bench/matrix/$$version.txt; \
+	  test $$status -eq 0 || exit $$status; \
+	done
+
+clean: ## remove what was built here (the lab's cache stays)
+	rm -rf bin
+
+lab:
+	@go -C lab build -trimpath -buildvcs=false -o $(BIN)/lab ./cmd/lab
+
+# Building a version takes minutes once; then it is in the cache.
+labs: lab
+	@for version in $(subst $(comma), ,$(LAB_TEST_VERSIONS)); do bin/lab build --version $$version >/dev/null || exit 1; done
+
+# The output of go test -v is kept, so that a test that was skipped can be named
+# with its reason; what is shown is what go test shows without -v.
+test-go:
+	@mkdir -p bin
+	@for module in . lab hack; do \
+	  echo "== go test in $$module"; \
+	  if go -C $$module test -v ./... >$(BIN)/test.log 2>&1; \
+	  then grep -E '^(ok|\?) ' $(BIN)/test.log || true; grep -B1 -E '^--- SKIP' $(BIN)/test.log || true; \
+	  else grep -vE '^(=== |PASS$$| *--- PASS)' $(BIN)/test.log; exit 1; \
+	  fi; \
+	done
+
+test-lab: build labs
+	@echo "== go test on control planes of Kubernetes $(LAB_TEST_VERSIONS)"
+	$(WITH_LAB) LAB_TEST_VERSIONS=$(LAB_TEST_VERSIONS) go test -count=1 -timeout 30m -v ./internal/e2e

@@ -99,7 +99,7 @@ func decode(data []byte) (file, error) {
 	}
 	body, err := yaml.YAMLToJSONStrict(data)
 	if err != nil {
-		return f, errors.New(fact.Text(strings.TrimPrefix(err.Error(), "yaml: ")).String())
+		return f, tidy(err)
 	}
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
@@ -110,6 +110,17 @@ func decode(data []byte) (file, error) {
 		return f, errors.New("the configuration has more than one value")
 	}
 	return f, nil
+}
+
+// tidy turns an error of the YAML parser into one line.
+func tidy(err error) error {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	text = strings.TrimPrefix(text, "unmarshal errors:\n")
+	lines := strings.Split(text, "\n")
+	for i, l := range lines {
+		lines[i] = fact.Text(strings.TrimSpace(l)).String()
+	}
+	return errors.New(strings.Join(lines, "; "))
 }
 
 // oneDocument refuses a second YAML document: the parser reads the first only,

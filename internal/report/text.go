@@ -108,9 +108,9 @@ func wrap(text string, limit int) []string {
 // chop cuts a word into pieces of at most limit columns; most are one piece.
 func chop(word string, limit int) []string {
 	var pieces []string
-	for width(word) > limit {
+	for {
 		head := take(word, limit)
-		if head == "" { // one rune is wider than the line
+		if len(head) == len(word) || head == "" { // the rest fits, or one rune is wider than the line
 			break
 		}
 		pieces, word = append(pieces, head), word[len(head):]

@@ -130,10 +130,10 @@ func judge(m merged, p policy.Policy, now time.Time) Item {
 	if j.Accepted != nil {
 		item.Accepted = &Accepted{Reason: fact.Text(j.Accepted.Reason), Until: instant(j.Accepted.Until)}
 	}
-	item.Title = title(item, now)
 	for _, e := range m.evidence {
 		item.Evidence = append(item.Evidence, published(e))
 	}
+	item.Title = title(item, now)
 	return item
 }
 

@@ -170,6 +170,10 @@ func TestEveryCodeHasAClause(t *testing.T) {
 			}
 		}
 	}
+	release := finding.Finding{Code: finding.SupportEnds, ID: "cp1/release", End: finding.At(days(5)), Class: finding.Notice, Evidence: finding.Evidence{Version: "v1.35.2"}}
+	if got := build(release).Items[0].Title; got != "upstream's support of v1.35.2 ends" {
+		t.Errorf("the title of a release is %q", got)
+	}
 	if got := build(broken("GateRemoved", "gate")).Items[0].Title; got != "gate: GateRemoved" {
 		t.Errorf("the title of an unknown code is %q", got)
 	}

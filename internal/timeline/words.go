@@ -115,13 +115,27 @@ var clauses = []clause{
 	{finding.FileMissing, "", "", "the file of %s is missing"},
 	{finding.FileMalformed, "", "", "the file of %s cannot be understood"},
 	{finding.ClockSuspect, "", "", "the clock cannot be right"},
-	{finding.SupportEnds, "support for this release ends", "support for this release ended", "this release is not supported"},
+	{finding.SupportEnds, "upstream's support of %s ends", "upstream's support of %s ended", "%s is not supported"},
 	{finding.CalendarStale, "", "", "the release data in this program is old"},
+}
+
+// phraseOf is what people call the thing: a credential by its use, a release by
+// its version.
+func phraseOf(i Item) string {
+	if i.Code != finding.SupportEnds {
+		return credentialOf(i.ID).phrase
+	}
+	for _, e := range i.Evidence {
+		if e.Version != "" {
+			return shorten(e.Version.String())
+		}
+	}
+	return "this release"
 }
 
 // title says what happens, or has happened, as half a sentence.
 func title(i Item, at time.Time) string {
-	phrase := credentialOf(i.ID).phrase
+	phrase := phraseOf(i)
 	for _, c := range clauses {
 		if c.code != i.Code {
 			continue

@@ -187,11 +187,6 @@ func yamlCause(err error) string {
 	return "its structure is broken"
 }
 
-var (
-	kindLine = regexp.MustCompile(`(?m)^["']?kind["']?[ \t]*:[ \t]*["']?Config["']?[ \t]*(?:#.*)?\r?$`)
-	listLine = regexp.MustCompile(`(?m)^["']?(?:clusters|users)["']?[ \t]*:`)
-)
-
 // IsKubeconfig recognises a kubeconfig by its outermost fields, without
 // understanding it: kind Config, and clusters or users.
 func IsKubeconfig(data []byte) bool {
@@ -208,5 +203,27 @@ func IsKubeconfig(data []byte) bool {
 		err := json.Unmarshal(trimmed, &c)
 		return err == nil && c.Kind == "Config" && (c.Clusters != nil || c.Users != nil)
 	}
-	return kindLine.Match(data) && listLine.Match(data)
+	var kind, list bool
+	for line := range bytes.Lines(data) {
+		switch field, value := topLevel(line); field {
+		case "kind":
+			kind = value == "Config"
+		case "clusters", "users":
+			list = true
+		}
+	}
+	return kind && list
 }
+
+// topLevel splits a line of a YAML mapping that is not indented.
+func topLevel(line []byte) (field, value string) {
+	const longest = 200 // no line that matters is longer
+	if len(line) > longest || strings.IndexByte(" \t#-", line[0]) >= 0 {
+		return "", ""
+	}
+	field, value, _ = strings.Cut(string(line), ":")
+	value, _, _ = strings.Cut(value, " #")
+	return unquoted(field), unquoted(value)
+}
+
+func unquoted(scalar string) string { return strings.Trim(strings.TrimSpace(scalar), `"'`) }

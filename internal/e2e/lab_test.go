@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package e2e tests the built program against real control planes of the lab.
+// It only has tests. They run where PERENNIAL_LAB names the lab's program,
+// PERENNIAL_BIN the product's, and LAB_TEST_VERSIONS the versions, as `make
+// test` does; elsewhere they are skipped.
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/finding"
+	"perennial.dev/perennial/internal/timeline"
+)
+
+// versions are those to test.
+func versions(t *testing.T) []string {
+	t.Helper()
+	list := os.Getenv("LAB_TEST_VERSIONS")
+	if list == "" || os.Getenv("PERENNIAL_LAB") == "" || os.Getenv("PERENNIAL_BIN") == "" {
+		t.Skip("needs a lab: run `make test`, or set PERENNIAL_LAB, PERENNIAL_BIN and LAB_TEST_VERSIONS")
+	}
+	return strings.Split(list, ",")
+}
+
+// plane is a running control plane of the lab.
+type plane struct {
+	t       *testing.T
+	name    string
+	version string
+	status
+}
+
+type status struct {
+	Dir           string `json:"dir"`
+	KubernetesDir string `json:"kubernetesDir"`
+	Endpoint      string `json:"endpoint"`
+	Components    []struct {
+		Name string `json:"name"`
+		PID  int    `json:"pid"`
+	} `json:"components"`
+}
+
+// labs counts the labs of this process, for their names.
+var labs atomic.Int64
+
+// up starts a control plane and takes it down when the test ends.
+func up(t *testing.T, version string, args ...string) *plane {
+	t.Helper()
+	p := &plane{t: t, version: version, name: fmt.Sprintf("e2e-%d-%d", os.Getpid(), labs.Add(1))}
+	t.Cleanup(func() { p.lab("down", "--name", p.name) })
+	p.lab(append([]string{"up", "--name", p.name, "--version", version}, args...)...)
+	p.refresh()
+	return p
+}
+
+func (p *plane) refresh() {
+	p.t.Helper()
+	if err := json.Unmarshal([]byte(p.lab("status", "--name", p.name, "-o", "json")), &p.status); err != nil {
+		p.t.Fatalf("reading the lab's status: %v", err)
+	}
+}
+
+// lab runs the lab's program and returns what it prints.
+func (p *plane) lab(args ...string) string {
+	p.t.Helper()
+	var out, errs bytes.Buffer
+	cmd := exec.Command(os.Getenv("PERENNIAL_LAB"), args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		p.t.Fatalf("lab %s: %v\n%s%s", strings.Join(args, " "), err, &out, &errs)
+	}
+	return out.String()
+}
+
+// run runs a program of the lab's version inside the lab.
+func (p *plane) run(args ...string) string {
+	p.t.Helper()
+	return p.lab(append([]string{"exec", "--name", p.name, "--"}, args...)...)
+}
+
+// perennial runs the product and returns its output and exit code.
+func (p *plane) perennial(args ...string) (string, string, int) {
+	p.t.Helper()
+	var out, errs bytes.Buffer
+	cmd := exec.Command(os.Getenv("PERENNIAL_BIN"), args...)
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		p.t.Fatalf("perennial %s: %v", strings.Join(args, " "), err)
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
+}
+
+// check runs `perennial check` on the control plane and reads its JSON.
+func (p *plane) check(args ...string) timeline.Timeline {
+	p.t.Helper()
+	out, errs, code := p.perennial(append([]string{"check", "--kubernetes-dir", p.KubernetesDir, "-o", "json"}, args...)...)
+	tl, err := timeline.Read(strings.NewReader(out))
+	if err != nil {
+		p.t.Fatalf("exit %d: %v\n%s", code, err, errs)
+	}
+	if code != tl.ExitCode {
+		p.t.Errorf("exit code %d, the JSON says %d", code, tl.ExitCode)
+	}
+	return tl
+}
+
+func item(tl timeline.Timeline, id fact.ID, code finding.Code) (timeline.Item, bool) {
+	for _, i := range tl.Items {
+		if i.ID == id && i.Code == code {
+			return i, true
+		}
+	}
+	return timeline.Item{}, false
+}
+
+// withCode lists the IDs that have a code.
+func withCode(tl timeline.Timeline, code finding.Code) []string {
+	ids := []string{}
+	for _, i := range tl.Items {
+		if i.Code == code {
+			ids = append(ids, string(i.ID))
+		}
+	}
+	return ids
+}
+
+func openssl(t *testing.T) string {
+	t.Helper()
+	path, err := exec.LookPath("openssl")
+	if err != nil {
+		t.Skip("needs openssl, as the independent reader of certificates")
+	}
+	return path
+}
+
+func walk(t *testing.T, dir string, each func(path string, data []byte)) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		data, err := os.ReadFile(path)
+		if err == nil {
+			each(path, data)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -166,6 +166,23 @@ func TestAmongManyAuthorities(t *testing.T) {
 	}
 }
 
+// An authority that tells no key identifier comes before those that tell
+// another one.
+func TestAmongManyOtherKeyIDs(t *testing.T) {
+	issuer := selfSigned(t, authority("kubernetes", 1), newKey())
+	child := issuer.issues(t, server("child", 1)).Cert
+	silent := *issuer.Certificate
+	silent.SubjectKeyId = nil
+	var all []fact.Cert
+	for _, c := range crowd()[:2*maxChecks] {
+		all = append(all, c.Cert)
+	}
+	all = append(all, fact.Cert{Certificate: &silent})
+	if got, ok := FindIssuer(child, all); !ok || got.Certificate != &silent {
+		t.Error("the issuer was not found")
+	}
+}
+
 // Without key identifiers nothing says which of the many it is: the search
 // stops and says so.
 func TestManyAuthoritiesWithoutKeyIDs(t *testing.T) {

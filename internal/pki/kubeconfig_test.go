@@ -319,6 +319,25 @@ func TestReadKubeconfigCountsWhatIsEmbedded(t *testing.T) {
 	}
 }
 
+func TestReadKubeconfigCountsCertificates(t *testing.T) {
+	bundle := strings.Repeat(string(certPEM(selfSigned(t, server("a", 1), newKey()).Cert)), MaxCerts-1)
+	text := "x: &x " + b64([]byte(bundle)) + "\nusers:\n" +
+		strings.Repeat("- {user: {client-key: /k, client-certificate-data: *x}}\n", 3)
+	got, _ := ReadKubeconfig([]byte(text), "/")
+	for i, want := range []struct {
+		certs   int
+		problem fact.Text
+	}{
+		{MaxCerts - 1, ""},
+		{1, "client-certificate-data was not looked at as a whole: the kubeconfig embeds too many certificates"},
+		{0, "client-certificate-data was not looked at: the kubeconfig embeds too much"},
+	} {
+		if u := got.Users[i]; len(u.Certs) != want.certs || u.Problem != want.problem {
+			t.Errorf("user %d: %d certificates, problem %q", i, len(u.Certs), u.Problem)
+		}
+	}
+}
+
 // The current entries are kept, wherever they stand.
 func TestReadKubeconfigKeepsTheCurrent(t *testing.T) {
 	text := "current-context: c\ncontexts: [{name: c, context: {cluster: last, user: last}}]\nclusters:\n" +

@@ -95,7 +95,19 @@ func (o *lookOptions) look(ctx context.Context, s Streams) (timeline.Timeline, e
 	env := timeline.EnvelopeOf(rec)
 	env.Tool = tool()
 	env.Scope.Node, env.Scope.KubernetesDir = fact.Text(l.Node), l.KubernetesDir
+	env.Scope.Counts.Processes = running(l)
 	return timeline.Build(findings, append(unseen, rec.Unseen...), p, at, env), nil
+}
+
+// running counts the processes that are this cluster's; others were seen, too.
+func running(l layout.Layout) int {
+	n := 0
+	for _, c := range l.Components {
+		if c.Process != nil {
+			n++
+		}
+	}
+	return n
 }
 
 // see gets the facts: from a record, or by looking.

@@ -19,7 +19,7 @@ func (j *judge) leaf(c layout.Credential) {
 	if len(certs) == 0 {
 		return
 	}
-	leaf, chain := certs[0], j.chains[string(c.ID)]
+	leaf, chain := certs[0], j.chains[c.ID]
 	evidence := j.evidence(c, &leaf)
 	f := finding.Finding{
 		Code: finding.CertificateExpires, ID: c.ID, Class: finding.Renewed, Keeper: finding.KeeperPerson,
@@ -139,7 +139,7 @@ func (j *judge) trustSeen(c layout.Credential) bool {
 // certificates of a chain are covered by it, other users' are only listed.
 func (j *judge) rest(c layout.Credential, certs []fact.Cert, _ finding.Evidence) {
 	inChain := map[string]bool{}
-	for _, cert := range j.chains[string(c.ID)].Certs {
+	for _, cert := range j.chains[c.ID].Certs {
 		inChain[cert.Fingerprint()] = true
 	}
 	for i, cert := range certs[1:] {

@@ -6,8 +6,11 @@ import (
 	"cmp"
 	"crypto/x509"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/finding"
@@ -53,7 +56,7 @@ type judge struct {
 	started  map[int]fact.Process
 	issuers  map[string]fact.ID // fingerprint of a CA certificate to its credential
 	used     map[string]bool    // fingerprints of CA certificates that something chains to
-	chains   map[string]pki.Chain
+	chains   map[fact.ID]pki.Chain
 	findings []finding.Finding
 	unseen   []fact.Unseen
 }
@@ -62,7 +65,7 @@ func newJudge(l layout.Layout, seen []fact.Fact) *judge {
 	j := &judge{
 		layout: l, files: map[string]fact.File{}, served: map[portName][]fact.Served{},
 		views: map[viewName]fact.View{}, versions: map[string]fact.Version{}, started: map[int]fact.Process{},
-		issuers: map[string]fact.ID{}, used: map[string]bool{}, chains: map[string]pki.Chain{},
+		issuers: map[string]fact.ID{}, used: map[string]bool{}, chains: map[fact.ID]pki.Chain{},
 	}
 	for _, f := range seen {
 		switch f := f.(type) {
@@ -117,19 +120,37 @@ func bundleID(id fact.ID, i int) fact.ID {
 // verifyAll finds the chain of every leaf, so that an authority's own
 // judgement can tell whether anything depends on it.
 func (j *judge) verifyAll() {
-	for _, c := range j.layout.Credentials {
-		certs := j.presented(c)
-		if len(certs) == 0 || c.Role == layout.Authority || c.Role == layout.Signing {
+	chains := make([]pki.Chain, len(j.layout.Credentials))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range runtime.GOMAXPROCS(0) { // signatures are what judging costs
+		workers.Go(func() {
+			for i := next.Add(1) - 1; int(i) < len(chains); i = next.Add(1) - 1 {
+				chains[i] = j.verify(j.layout.Credentials[i])
+			}
+		})
+	}
+	workers.Wait()
+	for i, c := range j.layout.Credentials {
+		if len(chains[i].Certs) == 0 && chains[i].Err == nil {
 			continue
 		}
-		chain := pki.Verify(certs[0], certs[1:], j.anchors(c), usage(c.Role))
-		j.chains[string(c.ID)] = chain
-		if chain.Err == nil {
-			for _, ca := range chain.Certs[1:] {
+		j.chains[c.ID] = chains[i]
+		if chains[i].Err == nil {
+			for _, ca := range chains[i].Certs[1:] {
 				j.used[ca.Fingerprint()] = true
 			}
 		}
 	}
+}
+
+// verify finds a leaf's chain; none for what is no leaf.
+func (j *judge) verify(c layout.Credential) pki.Chain {
+	certs := j.presented(c)
+	if len(certs) == 0 || c.Role == layout.Authority || c.Role == layout.Signing {
+		return pki.Chain{}
+	}
+	return pki.Verify(certs[0], certs[1:], j.anchors(c), usage(c.Role))
 }
 
 func usage(role layout.Role) x509.ExtKeyUsage {

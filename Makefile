@@ -28,7 +28,7 @@ demo: build lab ## show a real control plane and what stops it (LAB_VERSION=1.32
 	bin/lab demo --perennial $(BIN)/perennial --version $(LAB_VERSION)
 
 demo-down: lab ## end what the demo started and remove it
-	bin/lab demo-down
+	bin/lab down --name demo
 
 test: lint test-go test-lab $(if $(filter true,$(CI)),fuzz) ## run all tests (fuzzing too where CI=true)
 	@echo "== all tests passed"
@@ -43,9 +43,8 @@ lint: ## gofmt, go vet and staticcheck, for all three modules
 	@for module in . lab hack; do (cd $$module && $(BIN)/staticcheck ./...) || exit 1; done
 
 bench: build lab ## measure, on a control plane of the lab
-	@ls -l bin/perennial
-	bin/lab build --version $(LAB_VERSION) >/dev/null
-	$(WITH_LAB) LAB_VERSION=$(LAB_VERSION) go test -run '^$$' -bench . ./...
+	bench/check $(LAB_VERSION)
+	go test -run '^$$' -bench . ./...
 
 # go test -list prints a package's targets and then the package itself.
 fuzz: ## fuzz each target for FUZZTIME
@@ -80,15 +79,18 @@ lab:
 labs: lab
 	@for version in $(subst $(comma), ,$(LAB_TEST_VERSIONS)); do bin/lab build --version $$version >/dev/null || exit 1; done
 
-# The output of go test -v is kept, so that a test that was skipped can be named
-# with its reason; what is shown is what go test shows without -v.
+# With -v, so that what was skipped can be named with its reason; what is shown
+# is what go test shows without it. internal/e2e is for test-lab.
 test-go:
 	@mkdir -p bin
 	@for module in . lab hack; do \
 	  echo "== go test in $$module"; \
-	  if go -C $$module test -v ./... >$(BIN)/test.log 2>&1; \
-	  then grep -E '^(ok|\?) ' $(BIN)/test.log || true; grep -B1 -E '^--- SKIP' $(BIN)/test.log || true; \
-	  else grep -vE '^(=== |PASS$$| *--- PASS)' $(BIN)/test.log; exit 1; \
+	  packages=$$(go -C $$module list ./... | grep -v '/internal/e2e$$'); \
+	  if go -C $$module test -v $$packages >$(BIN)/test.log 2>&1; then \
+	    grep -E '^(ok|\?) ' $(BIN)/test.log; \
+	    ! grep -q -e '^ *--- SKIP' $(BIN)/test.log || { echo "skipped:"; grep -B1 -e '^ *--- SKIP' $(BIN)/test.log; }; \
+	  else \
+	    grep -vE '^(=== |PASS$$| *--- PASS)' $(BIN)/test.log; exit 1; \
 	  fi; \
 	done
 

@@ -14,10 +14,10 @@ import (
 // readWanted reads the file that a want names. When ok is false, all that
 // there is to say has been said: the file is missing, is no file, or could not
 // be looked at.
-func readWanted(ctx context.Context, s Scope, w layout.Want, out *found) (data []byte, meta fact.Meta, ok bool) {
+func readWanted(ctx context.Context, s Scope, w layout.Want, limit int64, out *found) (data []byte, meta fact.Meta, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeouts.Disk)
 	defer cancel()
-	data, meta, err := s.FS.Read(ctx, w.Path, s.Limits.File)
+	data, meta, err := s.FS.Read(ctx, w.Path, limit)
 	if err == nil {
 		return data, meta, true
 	}

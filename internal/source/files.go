@@ -20,7 +20,7 @@ func lookFiles(ctx context.Context, s Scope, w layout.Want, out *found) {
 		lookView(ctx, s, w, out)
 		return
 	}
-	data, meta, ok := readWanted(ctx, s, w, out)
+	data, meta, ok := readWanted(ctx, s, w, s.Limits.File, out)
 	if !ok {
 		return
 	}

@@ -11,7 +11,7 @@ import (
 var kubelet = perWant{name: "kubelet", disk: true, atOnce: 4, look: lookKubelet}
 
 func lookKubelet(ctx context.Context, s Scope, w layout.Want, out *found) {
-	if data, _, ok := readWanted(ctx, s, w, out); ok {
+	if data, _, ok := readWanted(ctx, s, w, s.Limits.YAML, out); ok {
 		out.add(layout.ParseKubeletConfig(w.Path, data))
 	}
 }

@@ -152,7 +152,7 @@ func TestWireSaysWhyItSawNothing(t *testing.T) {
 	m := newMachine(t)
 	for endpoint, why := range map[string]fact.Why{refused(t): fact.Unreachable, silent(t): fact.Timeout} {
 		for _, verb := range []layout.Verb{layout.LookHandshake, layout.LookVersion, layout.LookFleet} {
-			facts, unseen := look(t.Context(), named(t, "wire"), m.scope(layout.Want{Verb: verb, Endpoint: endpoint, Local: true}))
+			facts, unseen := look(t.Context(), named(t, "wire"), m.scope(layout.Want{Verb: verb, Endpoint: endpoint, SNI: layout.LoopbackSNI, Local: true}))
 			if len(facts) != 0 || len(unseen) != 1 || unseen[0].Why != why || string(unseen[0].What) != endpoint {
 				t.Errorf("%s: %v, %+v", verb, facts, unseen)
 			}
@@ -162,7 +162,7 @@ func TestWireSaysWhyItSawNothing(t *testing.T) {
 
 func TestFleetTellsOfWhatItMissed(t *testing.T) {
 	m := newMachine(t)
-	scope := m.scope(layout.Want{Verb: layout.LookFleet, Endpoint: m.serveTLS()})
+	scope := m.scope(layout.Want{Verb: layout.LookFleet, Endpoint: m.serveTLS(), SNI: layout.LoopbackSNI})
 	facts, unseen := look(t.Context(), named(t, "wire"), scope)
 	if len(facts) != 2 || len(unseen) != 0 {
 		t.Errorf("%v, %v", facts, unseen)

@@ -54,7 +54,7 @@ func listManifests(ctx context.Context, s Scope, dir string) (host.Tree, error) 
 
 func lookManifest(ctx context.Context, s Scope, w layout.Want, out *found) {
 	one := found{source: out.source, what: fact.Text(w.Path)}
-	if data, meta, ok := readWanted(ctx, s, w, &one); ok {
+	if data, meta, ok := readWanted(ctx, s, w, s.Limits.YAML, &one); ok {
 		one.add(layout.ParseManifest(w.Path, meta, data))
 	}
 	out.facts = append(out.facts, one.facts...)

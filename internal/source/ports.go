@@ -35,14 +35,14 @@ func lookPort(ctx context.Context, s Scope, w layout.Want, out *found) {
 		}
 		out.add(version)
 	case layout.LookFleet:
-		lookFleet(ctx, w.Endpoint, timeout, out)
+		lookFleet(ctx, w, timeout, out)
 	}
 }
 
-func lookFleet(ctx context.Context, endpoint string, timeout time.Duration, out *found) {
+func lookFleet(ctx context.Context, w layout.Want, timeout time.Duration, out *found) {
 	// Two dials in a row may hang at a dead server behind a balancer and
 	// still leave no one waiting longer than for a single look.
-	fleet, err := wire.FindFleet(ctx, endpoint, wire.FleetLimits{Dial: timeout / 2, Total: timeout})
+	fleet, err := wire.FindFleet(ctx, w.Endpoint, w.SNI, wire.FleetLimits{Dial: timeout / 2, Total: timeout})
 	if err != nil {
 		out.fail(wire.Why(err), wire.Cause(err), "")
 		return

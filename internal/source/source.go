@@ -52,6 +52,7 @@ var DefaultTimeouts = Timeouts{Disk: 3 * time.Second, Local: 750 * time.Millisec
 // Limits bound sizes and numbers.
 type Limits struct {
 	File      int64           // bytes of one file
+	YAML      int64           // bytes of a manifest, or of the kubelet's configuration
 	Manifests int             // files of a manifest directory
 	List      host.ListLimits // of a directory tree
 }
@@ -59,6 +60,7 @@ type Limits struct {
 // DefaultLimits are far above what a control plane has.
 var DefaultLimits = Limits{
 	File:      host.FileLimit,
+	YAML:      1 << 20, // understanding YAML costs a hundred times its size
 	Manifests: 1000,
 	List:      host.ListLimits{Files: 50_000, Entries: 100_000, Depth: 8},
 }

@@ -23,7 +23,7 @@ type FleetLimits struct {
 // Fleet is what answered behind one endpoint.
 type Fleet struct {
 	// Loopback and Serving are the distinct chains that were presented with
-	// the loopback SNI and without it, each as first seen, by the time they
+	// the loopback name and without it, each as first seen, by the time they
 	// are valid from. Every API server has its own loopback certificate, so
 	// the number of those is the number of API servers that answered; serving
 	// certificates may be shared.
@@ -44,7 +44,7 @@ type Answer struct {
 
 const (
 	fleetDials   = 200
-	fleetAtOnce  = 4
+	fleetAtOnce  = 8
 	fleetQuiet   = 10 // connections without news that end the search, at least
 	fleetPerSeen = 5  // and this many for each one seen, and as many again
 )
@@ -56,30 +56,31 @@ const (
 // one client to the same server shows only that one, however often it is asked.
 func quiet(seen int) int { return max(fleetQuiet, fleetPerSeen*(seen+1)) }
 
-// FindFleet connects to an endpoint again and again, with the loopback SNI and
-// then without, until no new certificate has appeared for a while. So the API
-// servers behind a load balancer are all seen, and counted. The names take
+// FindFleet connects to an endpoint again and again, asking for loopback (the
+// server name under which every API server shows a certificate of its own) and
+// then for no name, until no new certificate has appeared for a while. So the
+// API servers behind a load balancer are all seen, and counted. The names take
 // turns as a whole: a balancer that goes round would give each name only its
 // own half of the servers if they alternated. Failures count as nothing new:
 // one dead server behind a balancer does not hide the others. An error means
 // that nothing answered at all.
-func FindFleet(ctx context.Context, endpoint string, limits FleetLimits) (Fleet, error) {
+func FindFleet(ctx context.Context, endpoint, loopback string, limits FleetLimits) (Fleet, error) {
 	ctx, cancel := context.WithTimeout(ctx, limits.Total)
 	defer cancel()
 	limits.Dials = cmp.Or(limits.Dials, fleetDials)
-	loopback := &search{endpoint: endpoint, sni: LoopbackSNI, limits: limits, seen: answers{}}
-	if err := loopback.run(ctx); err != nil {
+	own := &search{endpoint: endpoint, sni: loopback, limits: limits, seen: answers{}}
+	if err := own.run(ctx); err != nil {
 		return Fleet{}, err
 	}
-	serving := &search{endpoint: endpoint, limits: limits, seen: answers{}, expected: len(loopback.seen)}
+	serving := &search{endpoint: endpoint, limits: limits, seen: answers{}, expected: len(own.seen)}
 	err := serving.run(ctx)
 	return Fleet{
-		Loopback: loopback.seen.sorted(),
+		Loopback: own.seen.sorted(),
 		Serving:  serving.seen.sorted(),
-		Dials:    loopback.ended + serving.ended,
-		Failed:   loopback.failed + serving.failed,
-		Err:      cmp.Or(loopback.err, serving.err, err),
-		Settled:  loopback.settled() && serving.settled(),
+		Dials:    own.ended + serving.ended,
+		Failed:   own.failed + serving.failed,
+		Err:      cmp.Or(own.err, serving.err, err),
+		Settled:  own.settled() && serving.settled(),
 	}, nil
 }
 

@@ -32,7 +32,7 @@ func TestFleetBehindABalancer(t *testing.T) {
 			backends = append(backends, apiServer(t, shared, http.NotFound))
 		}
 		endpoint := balance(t, backends...)
-		fleet, err := wire.FindFleet(t.Context(), endpoint, generous)
+		fleet, err := wire.FindFleet(t.Context(), endpoint, loopbackSNI, generous)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -44,7 +44,7 @@ func TestFleetBehindABalancer(t *testing.T) {
 		}
 		for i, a := range fleet.Loopback {
 			leaf := a.Served.Certs[0]
-			if leaf.Subject.CommonName != wire.LoopbackSNI || string(a.Served.SNI) != wire.LoopbackSNI || a.Served.Endpoint != endpoint {
+			if leaf.Subject.CommonName != loopbackSNI || string(a.Served.SNI) != loopbackSNI || a.Served.Endpoint != endpoint {
 				t.Errorf("%+v", a.Served)
 			}
 			if i > 0 && leaf.NotBefore.Before(fleet.Loopback[i-1].Served.Certs[0].NotBefore) {
@@ -56,7 +56,7 @@ func TestFleetBehindABalancer(t *testing.T) {
 
 func TestFleetWithServingCertificatesOfTheirOwn(t *testing.T) {
 	endpoint := balance(t, apiServer(t, issue(t, "cp1"), http.NotFound), apiServer(t, issue(t, "cp2"), http.NotFound))
-	fleet, err := wire.FindFleet(t.Context(), endpoint, generous)
+	fleet, err := wire.FindFleet(t.Context(), endpoint, loopbackSNI, generous)
 	if err != nil || len(fleet.Loopback) != 2 || len(fleet.Serving) != 2 {
 		t.Errorf("%+v, %v", fleet, err)
 	}
@@ -64,7 +64,7 @@ func TestFleetWithServingCertificatesOfTheirOwn(t *testing.T) {
 
 func TestFleetWithADeadServer(t *testing.T) {
 	endpoint := balance(t, apiServer(t, issue(t, "cp1"), http.NotFound), refused(t), apiServer(t, issue(t, "cp3"), http.NotFound))
-	fleet, err := wire.FindFleet(t.Context(), endpoint, generous)
+	fleet, err := wire.FindFleet(t.Context(), endpoint, loopbackSNI, generous)
 	if err != nil || len(fleet.Loopback) != 2 || fleet.Failed == 0 || wire.Why(fleet.Err) != fact.Unreachable || !fleet.Settled {
 		t.Errorf("%+v, %v", fleet, err)
 	}
@@ -74,7 +74,7 @@ func TestFleetKeepsItsLimits(t *testing.T) {
 	endpoint := apiServer(t, issue(t, "cp1"), http.NotFound)
 	limits := generous
 	limits.Dials = 5
-	fleet, err := wire.FindFleet(t.Context(), endpoint, limits)
+	fleet, err := wire.FindFleet(t.Context(), endpoint, loopbackSNI, limits)
 	if err != nil || fleet.Dials != 10 || fleet.Settled {
 		t.Errorf("%+v, %v", fleet, err)
 	}
@@ -83,26 +83,26 @@ func TestFleetKeepsItsLimits(t *testing.T) {
 		pair := issue(t, "new")
 		return &pair, nil
 	}})
-	fleet, err = wire.FindFleet(t.Context(), endless, generous)
+	fleet, err = wire.FindFleet(t.Context(), endless, loopbackSNI, generous)
 	if err != nil || len(fleet.Loopback) != 200 || fleet.Settled {
 		t.Errorf("%d chains, settled %v, %v", len(fleet.Loopback), fleet.Settled, err)
 	}
 }
 
 func TestFleetOfNothing(t *testing.T) {
-	if _, err := wire.FindFleet(t.Context(), refused(t), generous); wire.Why(err) != fact.Unreachable {
+	if _, err := wire.FindFleet(t.Context(), refused(t), loopbackSNI, generous); wire.Why(err) != fact.Unreachable {
 		t.Error(err)
 	}
 	silent := serve(t, listen(t, "127.0.0.1:0"), func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })
-	if _, err := wire.FindFleet(t.Context(), silent, wire.FleetLimits{Dial: brief, Total: ample}); wire.Why(err) != fact.Timeout {
+	if _, err := wire.FindFleet(t.Context(), silent, loopbackSNI, wire.FleetLimits{Dial: brief, Total: ample}); wire.Why(err) != fact.Timeout {
 		t.Error(err)
 	}
-	if _, err := wire.FindFleet(t.Context(), silent, wire.FleetLimits{Dial: ample, Total: brief}); wire.Why(err) != fact.Timeout {
+	if _, err := wire.FindFleet(t.Context(), silent, loopbackSNI, wire.FleetLimits{Dial: ample, Total: brief}); wire.Why(err) != fact.Timeout {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := wire.FindFleet(ctx, silent, generous); wire.Why(err) != fact.Canceled {
+	if _, err := wire.FindFleet(ctx, silent, loopbackSNI, generous); wire.Why(err) != fact.Canceled {
 		t.Error(err)
 	}
 }

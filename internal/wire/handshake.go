@@ -22,11 +22,6 @@ import (
 	"perennial.dev/perennial/internal/fact"
 )
 
-// LoopbackSNI is the server name under which kube-apiserver serves the
-// certificate that it makes for its connections to itself
-// (k8s.io/apiserver pkg/server/config_selfclient.go, since 1.5).
-const LoopbackSNI = "apiserver-loopback-client"
-
 // ChainLimit is the number of certificates of a chain that are kept. A longer
 // one is cut; crypto/tls bounds its bytes at 256 KiB before.
 const ChainLimit = 32

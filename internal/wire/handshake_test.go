@@ -63,9 +63,9 @@ func TestHandshakeAsksForTheName(t *testing.T) {
 	_, port, _ := net.SplitHostPort(endpoint)
 	for _, c := range []struct{ endpoint, sni, want string }{
 		{endpoint, "", ""},
-		{endpoint, wire.LoopbackSNI, wire.LoopbackSNI},
+		{endpoint, loopbackSNI, loopbackSNI},
 		{net.JoinHostPort("localhost", port), "", "localhost"},
-		{net.JoinHostPort("localhost", port), wire.LoopbackSNI, wire.LoopbackSNI},
+		{net.JoinHostPort("localhost", port), loopbackSNI, loopbackSNI},
 	} {
 		served, err := wire.Handshake(t.Context(), c.endpoint, c.sni, ample)
 		if err != nil {

@@ -18,9 +18,10 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
-
-	"perennial.dev/perennial/internal/wire"
 )
+
+// loopbackSNI is the server name of kube-apiserver's loopback certificate.
+const loopbackSNI = "apiserver-loopback-client"
 
 var serial atomic.Int64
 
@@ -105,11 +106,11 @@ func tlsServer(t *testing.T, config *tls.Config) string {
 // name, another one for every other name, and an HTTP handler.
 func apiServer(t *testing.T, serving tls.Certificate, handler http.HandlerFunc) string {
 	t.Helper()
-	loopback := issue(t, wire.LoopbackSNI)
+	loopback := issue(t, loopbackSNI)
 	config := &tls.Config{
 		Certificates: []tls.Certificate{serving},
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
-			if hello.ServerName == wire.LoopbackSNI {
+			if hello.ServerName == loopbackSNI {
 				return &loopback, nil
 			}
 			return &serving, nil

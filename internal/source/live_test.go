@@ -18,6 +18,7 @@ import (
 
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/layout"
+	"perennial.dev/perennial/internal/source"
 )
 
 // TestMain lets the test's own program play a kubelet.
@@ -152,7 +153,11 @@ func TestWireSaysWhyItSawNothing(t *testing.T) {
 	m := newMachine(t)
 	for endpoint, why := range map[string]fact.Why{refused(t): fact.Unreachable, silent(t): fact.Timeout} {
 		for _, verb := range []layout.Verb{layout.LookHandshake, layout.LookVersion, layout.LookFleet} {
-			facts, unseen := look(t.Context(), named(t, "wire"), m.scope(layout.Want{Verb: verb, Endpoint: endpoint, SNI: layout.LoopbackSNI, Local: true}))
+			scope := m.scope(layout.Want{Verb: verb, Endpoint: endpoint, SNI: layout.LoopbackSNI, Local: true})
+			if why == fact.Timeout {
+				scope.Timeouts = source.DefaultTimeouts
+			}
+			facts, unseen := look(t.Context(), named(t, "wire"), scope)
 			if len(facts) != 0 || len(unseen) != 1 || unseen[0].Why != why || string(unseen[0].What) != endpoint {
 				t.Errorf("%s: %v, %+v", verb, facts, unseen)
 			}

@@ -80,9 +80,12 @@ func (m *machine) open() *host.FS {
 	return fs
 }
 
-// scope is a scope with the default bounds, for the wants.
+// patient bounds are for looks that a busy machine must not cut short.
+var patient = source.Timeouts{Disk: time.Minute, Local: time.Minute, Outside: time.Minute}
+
+// scope is a scope with patient bounds, for the wants.
 func (m *machine) scope(wants ...layout.Want) source.Scope {
-	s := source.Scope{FS: m.open(), Wants: wants, Timeouts: source.DefaultTimeouts, Limits: source.DefaultLimits}
+	s := source.Scope{FS: m.open(), Wants: wants, Timeouts: patient, Limits: source.DefaultLimits}
 	s.Root = m.root
 	return s
 }

@@ -18,7 +18,7 @@ import (
 
 func survey(m *machine, endpoints ...string) (fact.Record, layout.Layout) {
 	scope := fact.Scope{Root: m.root, KubernetesDir: "/etc/kubernetes", Endpoints: endpoints}
-	return source.Survey(m.t.Context(), scope, source.Options{})
+	return source.Survey(m.t.Context(), scope, source.Options{Timeouts: patient})
 }
 
 func paths(facts []fact.Fact) (out []string) {
@@ -122,7 +122,7 @@ func TestSurveyWithDeadEndpoints(t *testing.T) {
 
 func TestSurveyOfEndpointsAlone(t *testing.T) {
 	m := newMachine(t)
-	record, _ := source.Survey(t.Context(), fact.Scope{Endpoints: []string{m.serveTLS()}}, source.Options{})
+	record, _ := source.Survey(t.Context(), fact.Scope{Endpoints: []string{m.serveTLS()}}, source.Options{Timeouts: patient})
 	for _, f := range record.Facts {
 		if k := f.Kind(); k != fact.KindServed && k != fact.KindVersion {
 			t.Errorf("%s", k)
@@ -137,7 +137,7 @@ func TestSurveyOfNoRoot(t *testing.T) {
 	m := newMachine(t)
 	root := m.path("nothing")
 	scope := fact.Scope{Root: root, KubernetesDir: "/etc/kubernetes", Endpoints: []string{m.serveTLS()}}
-	record, _ := source.Survey(t.Context(), scope, source.Options{})
+	record, _ := source.Survey(t.Context(), scope, source.Options{Timeouts: patient})
 	if len(record.Unseen) != 1 || string(record.Unseen[0].What) != root || len(record.Facts) != 3 {
 		t.Errorf("%v, %v", record.Facts, record.Unseen)
 	}
@@ -147,7 +147,7 @@ func TestSurveyCancelledBeforeItBegan(t *testing.T) {
 	m := newMachine(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	record, _ := source.Survey(ctx, fact.Scope{Root: m.root, KubernetesDir: "/etc/kubernetes", Endpoints: []string{silent(t)}}, source.Options{})
+	record, _ := source.Survey(ctx, fact.Scope{Root: m.root, KubernetesDir: "/etc/kubernetes", Endpoints: []string{silent(t)}}, source.Options{Timeouts: patient})
 	if len(record.Facts) != 0 || len(record.Unseen) < 4 {
 		t.Errorf("%v, %v", record.Facts, record.Unseen)
 	}
@@ -165,7 +165,7 @@ func TestSurveyCancelledOnItsWay(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	endpoint := silent(t)
-	record, _ := source.Survey(ctx, fact.Scope{Root: m.root, KubernetesDir: "/etc/kubernetes", Endpoints: []string{endpoint}}, source.Options{})
+	record, _ := source.Survey(ctx, fact.Scope{Root: m.root, KubernetesDir: "/etc/kubernetes", Endpoints: []string{endpoint}}, source.Options{Timeouts: patient})
 	if !slices.Contains(paths(record.Facts), "/etc/kubernetes/pki/apiserver.crt") {
 		t.Errorf("%q", paths(record.Facts))
 	}
@@ -205,7 +205,7 @@ func TestSurveyOutlivesASourceThatPanics(t *testing.T) {
 			}}
 		}
 	}
-	record, _ := source.Survey(t.Context(), fact.Scope{Root: m.root, KubernetesDir: "/etc/kubernetes"}, source.Options{Sources: sources})
+	record, _ := source.Survey(t.Context(), fact.Scope{Root: m.root, KubernetesDir: "/etc/kubernetes"}, source.Options{Sources: sources, Timeouts: patient})
 	i := slices.IndexFunc(record.Unseen, func(u fact.Unseen) bool { return u.Source == "listing" })
 	if i < 0 || record.Unseen[i].Why != fact.Failed || !strings.Contains(string(record.Unseen[i].Detail), "on purpose") {
 		t.Errorf("%+v", record.Unseen)
@@ -247,7 +247,7 @@ func TestSurveyEnds(t *testing.T) {
 		}
 	}}
 	sources := []source.Entry{{Source: endless, Verbs: []layout.Verb{layout.LookManifests, layout.LookFile}}}
-	record, _ := source.Survey(t.Context(), fact.Scope{Root: m.root, KubernetesDir: "/etc/kubernetes"}, source.Options{Sources: sources})
+	record, _ := source.Survey(t.Context(), fact.Scope{Root: m.root, KubernetesDir: "/etc/kubernetes"}, source.Options{Sources: sources, Timeouts: patient})
 	for _, u := range record.Unseen {
 		if u.Source == "endless" && u.Why == fact.Unsupported && strings.HasPrefix(string(u.What), "/certs/pod-") {
 			return
@@ -261,7 +261,7 @@ func TestSurveyEnds(t *testing.T) {
 func TestSurveyOfThisMachine(t *testing.T) {
 	m := newMachine(t)
 	pid := runKubelet(m, "--kubeconfig="+m.path("etc/kubernetes/scheduler.conf"), "--config="+m.path("var/lib/kubelet/config.yaml"))
-	record, _ := source.Survey(t.Context(), fact.Scope{Root: "/", KubernetesDir: m.path("etc/kubernetes")}, source.Options{})
+	record, _ := source.Survey(t.Context(), fact.Scope{Root: "/", KubernetesDir: m.path("etc/kubernetes")}, source.Options{Timeouts: patient})
 	if !slices.ContainsFunc(record.Facts, func(f fact.Fact) bool { p, ok := f.(fact.Process); return ok && p.PID == pid }) {
 		t.Errorf("the process is not there: %v", record.Facts)
 	}

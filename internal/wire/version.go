@@ -89,7 +89,8 @@ func refused(status int) error {
 }
 
 // parseVersion reads k8s.io/apimachinery pkg/version.Info. The emulation
-// fields came with 1.34 (KEP-4330).
+// fields (KEP-4330) are not in 1.32 and are in 1.34; gitVersion stays the
+// program's own.
 func parseVersion(body []byte) (fact.Version, error) {
 	if len(body) > bodyLimit {
 		return fact.Version{}, &answerError{fact.TooLarge, fmt.Sprintf("the answer is larger than %d KiB", bodyLimit>>10)}

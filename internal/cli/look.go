@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,7 +97,8 @@ func (o *lookOptions) look(ctx context.Context, s Streams) (timeline.Timeline, e
 	env.Tool = tool()
 	env.Scope.Node, env.Scope.KubernetesDir = fact.Text(l.Node), l.KubernetesDir
 	env.Scope.Counts.Processes = running(l)
-	return timeline.Build(findings, append(unseen, rec.Unseen...), p, at, env), nil
+	unseen = slices.Concat(unseen, l.Unseen, rec.Unseen)
+	return timeline.Build(findings, unseen, p, at, env), nil
 }
 
 // running counts the processes that are this cluster's; others were seen, too.

@@ -3,6 +3,7 @@
 package credential
 
 import (
+	"crypto/x509"
 	"fmt"
 	"time"
 
@@ -138,15 +139,16 @@ func (j *judge) trustSeen(c layout.Credential) bool {
 // rest judges what a file holds beside the certificate that counts: the
 // certificates of a chain are covered by it, other users' are only listed.
 func (j *judge) rest(c layout.Credential, certs []fact.Cert, _ finding.Evidence) {
-	inChain := map[string]bool{}
+	inChain, listed := map[string]bool{}, map[string]bool{certs[0].Fingerprint(): true}
 	for _, cert := range j.chains[c.ID].Certs {
 		inChain[cert.Fingerprint()] = true
 	}
 	for i, cert := range certs[1:] {
 		print := cert.Fingerprint()
-		if j.issuers[print] != "" {
+		if j.issuers[print] != "" || listed[print] {
 			continue
 		}
+		listed[print] = true
 		class := finding.Notice
 		if inChain[print] {
 			class = classOf(c, finding.TrustAnchor)
@@ -160,7 +162,12 @@ func (j *judge) rest(c layout.Credential, certs []fact.Cert, _ finding.Evidence)
 
 // authority judges every certificate of a CA file.
 func (j *judge) authority(c layout.Credential, f fact.File) {
+	listed := map[string]bool{}
 	for i, cert := range f.Certs {
+		if listed[cert.Fingerprint()] {
+			continue
+		}
+		listed[cert.Fingerprint()] = true
 		evidence := j.evidence(c, &cert)
 		class := classOf(c, finding.TrustAnchor)
 		if len(f.Certs) > 1 && !j.used[cert.Fingerprint()] {
@@ -188,7 +195,7 @@ func (j *judge) kubeconfig(c layout.Credential, f fact.File) {
 		j.add(finding.Finding{
 			Code: finding.CertificateExpires, ID: fact.NodeID(c.ID.Node(), c.ID.Name()+"/"+string(u.Name)), End: finding.At(cert.NotAfter),
 			Class: finding.Notice, Keeper: finding.KeeperPerson, Life: finding.Life{Start: cert.NotBefore, End: cert.NotAfter},
-			Effect: "this user is not the current one of the file", Evidence: evidence, Fix: "kubectl --kubeconfig " + c.Path + " config get-contexts",
+			Effect: "this user is not the current one of the file", Evidence: evidence, Fix: "kubectl --kubeconfig " + quote(c.Path) + " config get-contexts",
 		})
 	}
 	for _, cluster := range f.Kubeconfig.Clusters {
@@ -231,7 +238,8 @@ func (j *judge) serverTrust(c layout.Credential, f fact.File) {
 		if len(server) == 0 || len(cas) == 0 {
 			continue
 		}
-		if chain := pki.Verify(server[0], server[1:], cas, usage(layout.Serving)); chain.Err != nil {
+		// Whether it may be used as a server's is judged with the certificate.
+		if chain := pki.Verify(server[0], server[1:], cas, x509.ExtKeyUsageAny); chain.Err != nil {
 			evidence := j.evidence(c, &cas[0])
 			evidence.Slot = "cluster " + cluster.Name
 			j.add(finding.Finding{

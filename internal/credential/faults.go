@@ -144,7 +144,7 @@ func (j *judge) readableByOthers(c layout.Credential, path string) {
 	j.add(finding.Finding{
 		Code: finding.KeyReadable, ID: c.ID, Class: classOf(c, finding.Weakness), Keeper: finding.KeeperPerson,
 		Effect: who + " can act as its owner", Reason: fmt.Sprintf("%s has the mode %s", path, mode(f.Meta)),
-		Evidence: evidence, Fix: "chmod 600 " + path,
+		Evidence: evidence, Fix: "chmod 600 " + quote(path),
 	})
 }
 
@@ -195,6 +195,44 @@ func (j *judge) otherNode(c layout.Credential, leaf fact.Cert) (fact.Text, bool)
 		}
 	}
 	return "", false
+}
+
+// kubeletConfigs judges the kubelet's configuration file itself.
+func (j *judge) kubeletConfigs(seen []fact.Fact) {
+	for _, f := range seen {
+		if k, ok := f.(fact.KubeletConfig); ok && k.Problem != "" {
+			j.kubeletConfig(k.Path, finding.FileMalformed, k.Problem.String())
+		}
+	}
+	for _, w := range j.layout.Wants {
+		f, looked := j.files[w.Path]
+		switch {
+		case w.Verb != layout.LookKubelet || !looked:
+		case f.Missing:
+			j.kubeletConfig(w.Path, finding.FileMissing, "it is not there, and the kubelet's --config names it")
+		case f.Problem != "":
+			j.kubeletConfig(w.Path, finding.FileMalformed, f.Problem.String())
+		}
+	}
+}
+
+func (j *judge) kubeletConfig(path string, code finding.Code, problem string) {
+	j.add(finding.Finding{
+		Code: code, ID: fact.NodeID(j.layout.Node, "kubelet-config"), End: finding.Now(), Class: finding.Fault, Keeper: finding.KeeperPerson,
+		Effect: "the next start of the kubelet fails", Reason: path + ": " + problem,
+		Evidence: finding.Evidence{Path: path, Consumers: []string{layout.Kubelet}},
+		Fix:      "restore " + path + " from a backup, or: kubeadm upgrade node phase kubelet-config",
+	})
+}
+
+// omitted says of which files not all was kept.
+func (j *judge) omitted() {
+	for _, c := range j.layout.Credentials {
+		if f := j.files[c.Path]; f.Omitted > 0 {
+			j.unseen = append(j.unseen, fact.Unseen{Source: "files", What: fact.Text(c.Path), Why: fact.TooLarge,
+				Detail: fact.Text(fmt.Sprintf("%d more certificates are in it than are looked at", f.Omitted))})
+		}
+	}
 }
 
 // manifests judges the static pods' manifests themselves.

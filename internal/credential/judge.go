@@ -27,6 +27,8 @@ func Judge(l layout.Layout, seen []fact.Fact) ([]finding.Finding, []fact.Unseen)
 		j.credential(c)
 	}
 	j.manifests(seen)
+	j.kubeletConfigs(seen)
+	j.omitted()
 	j.remotePorts()
 	j.memoryServing()
 	j.loopbacks()
@@ -280,14 +282,20 @@ func (j *judge) readable(c layout.Credential, f fact.File) bool {
 // kubeconfigFiles judges the files that a kubeconfig's current user and
 // cluster name, and what is embedded.
 func (j *judge) kubeconfigFiles(c layout.Credential, f fact.File, base finding.Finding) {
+	base.Fix = restoreFix(c)
+	malformed := func(reason string) {
+		base.Code, base.Reason = finding.FileMalformed, reason
+		j.add(base)
+	}
+	if f.Kubeconfig.CurrentContext == "" && len(c.Consumers) > 0 {
+		malformed(c.Path + " has no current context, so its user finds neither server nor credentials in it")
+	}
 	user, ok := currentUser(f.Kubeconfig)
 	if !ok {
 		return
 	}
 	if user.Problem != "" {
-		base.Code, base.Reason = finding.FileMalformed, fmt.Sprintf("%s, user %s: %s", c.Path, user.Name, user.Problem)
-		base.Fix = restoreFix(c)
-		j.add(base)
+		malformed(fmt.Sprintf("%s, user %s: %s", c.Path, user.Name, user.Problem))
 	}
 	paths := []string{user.CertFile, user.KeyFile}
 	for _, cluster := range currentClusters(f.Kubeconfig) {
@@ -302,13 +310,12 @@ func (j *judge) kubeconfigFiles(c layout.Credential, f fact.File, base finding.F
 		switch {
 		case named.Missing:
 			base.Code, base.Reason = finding.FileMissing, fmt.Sprintf("%s names %s, which is not there", c.Path, path)
+			j.add(base)
 		case named.Problem != "":
-			base.Code, base.Reason = finding.FileMalformed, path+": "+named.Problem.String()
-		default:
-			continue
+			malformed(path + ": " + named.Problem.String())
+		case path == user.CertFile && len(named.Certs) == 0:
+			malformed(fmt.Sprintf("%s names %s, in which there is no certificate", c.Path, path))
 		}
-		base.Fix = restoreFix(c)
-		j.add(base)
 	}
 }
 

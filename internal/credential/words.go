@@ -5,7 +5,9 @@ package credential
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
+	"strings"
 
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/finding"
@@ -59,11 +61,11 @@ func renewFix(c layout.Credential) string {
 	case name == "kubelet.conf":
 		return "kubeadm init phase kubeconfig kubelet, then systemctl restart kubelet"
 	case name == "kubelet":
-		return "rm " + c.Path + " " + c.Key + " && systemctl restart kubelet"
+		return "rm " + quote(c.Path) + " " + quote(c.Key) + " && systemctl restart kubelet"
 	case slices.Contains(kubeadmRenews, name):
 		return "kubeadm certs renew " + name
 	case c.Role == layout.Unclaimed:
-		return "remove it if nothing needs it: " + c.Path
+		return "remove it if nothing needs it: rm -i " + quote(c.Path)
 	}
 	return "issue it again from its CA"
 }
@@ -71,7 +73,8 @@ func renewFix(c layout.Credential) string {
 func reissueFix(c layout.Credential) string {
 	name := c.ID.Name()
 	if slices.Contains(kubeadmRenews, name) {
-		return fmt.Sprintf("mv %s %s.old && mv %s %s.old && kubeadm init phase certs %s --config CONFIG", c.Path, c.Path, c.Key, c.Key, name)
+		return fmt.Sprintf("mv %s %s && mv %s %s && kubeadm init phase certs %s --config CONFIG",
+			quote(c.Path), quote(c.Path+".old"), quote(c.Key), quote(c.Key+".old"), name)
 	}
 	return "issue it again from its CA, with the names it needs"
 }
@@ -128,3 +131,14 @@ func servedEvidence(s fact.Served, matches bool) finding.Served {
 
 func mode(m fact.Meta) string  { return fmt.Sprintf("%04o", m.Mode&0o7777) }
 func owner(m fact.Meta) string { return fmt.Sprintf("%d:%d", m.UID, m.GID) }
+
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+,-]+$`)
+
+// quote makes a path safe to paste into a shell: fixes are there to be copied,
+// and a file's name is whatever somebody gave it.
+func quote(path string) string {
+	if plainWord.MatchString(path) {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}

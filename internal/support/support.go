@@ -105,9 +105,9 @@ func ends(cal *release.Calendar, r running, observed time.Time) (finding.Finding
 	}
 	_, path, _ := cal.LastSafeStart(v.Minor, observed, release.DefaultPace)
 	f := finding.Finding{
-		Code: finding.SupportEnds, ID: r.id, End: finding.End{Date: end, Basis: basis(origin)}, Class: finding.Notice, Keeper: finding.KeeperOwner,
-		Effect: fmt.Sprintf("%s runs %s: no fixes after that day, security fixes included", r.what, v),
-		Reason: path.String(), Evidence: finding.Evidence{Version: r.version, Notes: []fact.Text{fact.Text("seen by " + r.from)}}, Fix: fix(v, path),
+		Code: finding.SupportEnds, ID: r.id, End: finding.End{Date: lastMoment(end), Basis: basis(origin)}, Class: finding.Notice, Keeper: finding.KeeperOwner,
+		Effect:    fmt.Sprintf("%s runs %s: no fixes after that day, security fixes included", r.what, v),
+		SafeStart: path.Start, Reason: path.String(), Evidence: finding.Evidence{Version: r.version, Notes: []fact.Text{fact.Text("seen by " + r.from)}}, Fix: fix(v, path),
 	}
 	if row, known := cal.Lookup(v.Minor); known {
 		f.Life = finding.Life{Start: row.Released.Day, End: end}
@@ -117,6 +117,10 @@ func ends(cal *release.Calendar, r running, observed time.Time) (finding.Finding
 	}
 	return f, true
 }
+
+// lastMoment is the end of the last supported day, which the calendar names by
+// its midnight.
+func lastMoment(day time.Time) time.Time { return day.AddDate(0, 0, 1).Add(-time.Second) }
 
 func basis(o release.Origin) finding.Basis {
 	switch o {

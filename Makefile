@@ -16,6 +16,7 @@ comma   := ,
 SOURCES = cmd internal lab hack
 
 .DEFAULT_GOAL := help
+.NOTPARALLEL:
 .PHONY: help build demo demo-down test lint bench fuzz matrix clean lab labs test-go test-lab
 
 help: ## list the targets

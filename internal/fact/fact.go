@@ -109,6 +109,9 @@ type Process struct {
 	// Contained says that the process has another mount namespace than the
 	// looker, so its paths may not be the host's.
 	Contained bool `json:"contained,omitempty"`
+	// Foreign says that the process belongs neither to root nor to the looker:
+	// any user may have started it, under any name.
+	Foreign bool `json:"foreign,omitempty"`
 	// Env holds those of etcd's ETCD_* variables that name files, addresses
 	// or the member (EtcdEnv); no other variable is kept.
 	Env []string `json:"env,omitempty"`

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -89,11 +90,30 @@ func process(pid int, boot time.Time, ownMounts string, accept func(args []strin
 	p.Exe, _ = os.Readlink(procPath(pid, "exe"))
 	mounts, err := os.Readlink(procPath(pid, "ns/mnt"))
 	p.Contained = err == nil && ownMounts != "" && mounts != ownMounts
+	status, err := readProc(procPath(pid, "status"), 16<<10)
+	p.Foreign = err != nil || !ownUIDs(status, os.Geteuid())
+	if env, err := readProc(procPath(pid, "environ"), argsLimit); err == nil {
+		p.Env = etcdSettings(env)
+	}
 	// Another process may have got the PID meanwhile.
 	if after, err := started(pid); err != nil || after != before {
 		return fact.Process{}, syscall.ESRCH
 	}
 	return p, nil
+}
+
+// etcdSettings picks the variables by which etcd is told its files and
+// addresses. Others may hold secrets and are not kept.
+func etcdSettings(environ []byte) []string {
+	var kept []string
+	for _, pair := range splitArgs(environ) {
+		name, _, _ := strings.Cut(pair, "=")
+		if strings.HasPrefix(name, "ETCD_") && slices.ContainsFunc(fact.EtcdEnv, func(end string) bool { return strings.HasSuffix(name, end) }) {
+			kept = append(kept, pair)
+		}
+	}
+	slices.Sort(kept)
+	return kept
 }
 
 func started(pid int) (time.Duration, error) {

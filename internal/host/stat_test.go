@@ -4,6 +4,7 @@ package host
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -75,4 +76,14 @@ func FuzzStartTime(f *testing.F) {
 			t.Fatalf("%q: %v", line, d)
 		}
 	})
+}
+
+// Of a process's environment only what etcd is told of files and addresses is
+// kept: the rest may hold secrets.
+func TestEtcdSettings(t *testing.T) {
+	got := etcdSettings([]byte("PATH=/bin\x00ETCD_CERT_FILE=/c\x00ETCD_PASSWORD=hunter2\x00ETCD_NAME=a\x00AWS_SECRET_FILE=/s\x00ETCD_LISTEN_CLIENT_URLS=https://10.0.0.1:2379\x00"))
+	want := []string{"ETCD_CERT_FILE=/c", "ETCD_LISTEN_CLIENT_URLS=https://10.0.0.1:2379", "ETCD_NAME=a"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }

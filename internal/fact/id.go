@@ -13,7 +13,7 @@ type ID string
 // NodeID makes the ID of a credential on a node. Bytes of the name that would
 // make the ID ambiguous or unsafe to print are replaced by "_".
 func NodeID(node, credential string) ID {
-	return ID(clean(node) + "/" + clean(credential))
+	return ID(strings.ReplaceAll(clean(node), "/", "_") + "/" + clean(credential))
 }
 
 // Node is the part before the first slash.

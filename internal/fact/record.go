@@ -46,26 +46,36 @@ type Record struct {
 // Write writes the record as JSON lines.
 func (r Record) Write(w io.Writer) error {
 	out := bufio.NewWriter(w)
-	enc := json.NewEncoder(out)
 	r.Header.Record = RecordVersion
-	if err := enc.Encode(r.Header); err != nil {
+	if err := writeLine(out, r.Header); err != nil {
 		return fmt.Errorf("writing a record: %w", err)
 	}
 	for _, f := range r.Facts {
 		body, err := json.Marshal(f)
 		if err == nil {
-			err = enc.Encode(line{Kind: f.Kind(), Fact: body})
+			err = writeLine(out, line{Kind: f.Kind(), Fact: body})
 		}
 		if err != nil {
 			return fmt.Errorf("writing a record: %s: %w", f.Kind(), err)
 		}
 	}
 	for _, u := range r.Unseen {
-		if err := enc.Encode(line{Unseen: &u}); err != nil {
+		if err := writeLine(out, line{Unseen: &u}); err != nil {
 			return fmt.Errorf("writing a record: %w", err)
 		}
 	}
 	return out.Flush()
+}
+
+// writeLine escapes what a terminal would act upon: records are read by people
+// and pasted into bug reports, and arguments and paths in them are no Text.
+func writeLine(out *bufio.Writer, v any) error {
+	body, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = out.Write(append(escapeJSON(body), '\n'))
+	return err
 }
 
 // ReadRecord reads what Write wrote. Errors name the line.

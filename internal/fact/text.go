@@ -56,9 +56,17 @@ func (t Text) MarshalJSON() ([]byte, error) {
 	if err != nil || !t.hasHostile() {
 		return plain, err
 	}
+	return escapeJSON(plain), nil
+}
+
+// escapeJSON escapes within JSON on one line, in which all but ASCII stands
+// inside strings.
+func escapeJSON(plain []byte) []byte {
 	var b bytes.Buffer
 	for _, r := range string(plain) {
 		switch {
+		case r < 0x7F:
+			b.WriteByte(byte(r))
 		case hostile(r) && r > 0xFFFF:
 			r -= 0x10000
 			fmt.Fprintf(&b, `\u%04x\u%04x`, 0xD800+(r>>10), 0xDC00+(r&0x3FF))
@@ -68,7 +76,7 @@ func (t Text) MarshalJSON() ([]byte, error) {
 			b.WriteRune(r)
 		}
 	}
-	return b.Bytes(), nil
+	return b.Bytes()
 }
 
 func (t Text) hasHostile() bool {

@@ -5,6 +5,7 @@ package layout
 import (
 	"fmt"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -32,6 +33,9 @@ func (d *discovery) findKubernetesDir() {
 	}
 	for _, p := range d.processes {
 		name, rest := component(unwrap(p.Args))
+		if p.Foreign {
+			continue
+		}
 		if conf := ParseFlags(rest).Get("kubeconfig"); name != Kubelet && path.IsAbs(conf) {
 			d.KubernetesDir = path.Dir(conf)
 			return
@@ -41,29 +45,55 @@ func (d *discovery) findKubernetesDir() {
 
 func (d *discovery) findComponents() {
 	for _, m := range d.manifests {
+		mounts := map[fact.Text][]fact.Mount{}
+		for _, mount := range m.Mounts {
+			mounts[mount.Container] = append(mounts[mount.Container], mount)
+		}
 		for _, c := range m.Containers {
-			d.Components = append(d.Components, fromManifest(m, c))
+			d.Components = append(d.Components, fromManifest(m, c, mounts[c.Name]))
 		}
 	}
 	for _, p := range d.processes {
-		d.place(p)
+		if !p.Foreign {
+			d.place(p)
+		}
+	}
+	for _, p := range d.processes {
+		if p.Foreign {
+			d.placeForeign(p)
+		}
 	}
 }
 
-func fromManifest(m fact.Manifest, c fact.Container) Component {
+// placeForeign takes a process of another user only for what a manifest
+// explains to the letter (kubeadm's rootless static pods): anybody may call a
+// program kube-apiserver and name files for it.
+func (d *discovery) placeForeign(p fact.Process) {
+	name, rest := component(unwrap(p.Args))
+	if name == "" {
+		return
+	}
+	flags := ParseFlags(rest)
+	if c := d.startedFrom(name, flags); c != nil && sameFlags(c.Flags, flags) {
+		c.Process = &p
+		return
+	}
+	d.Unseen = append(d.Unseen, fact.Unseen{
+		Source: "processes", What: fact.Text(fmt.Sprintf("%s (pid %d)", name, p.PID)), Why: fact.Unsupported,
+		Detail: "it belongs neither to root nor to the user who looks, and no manifest explains it",
+		Hint:   "look as the user that it belongs to, if it is part of the cluster",
+	})
+}
+
+func fromManifest(m fact.Manifest, c fact.Container, mounts []fact.Mount) Component {
 	args := unwrap(c.Args)
-	comp := Component{Name: c.Name.String(), Manifest: m.Path, Image: c.Image}
+	comp := Component{Name: c.Name.String(), Manifest: m.Path, Image: c.Image, Mounts: mounts}
 	if len(args) > 0 {
 		name, rest := component(args)
 		if name != "" {
 			comp.Name = name
 		}
 		comp.Flags = ParseFlags(rest)
-	}
-	for _, mount := range m.Mounts {
-		if mount.Container == c.Name {
-			comp.Mounts = append(comp.Mounts, mount)
-		}
 	}
 	return comp
 }
@@ -210,24 +240,26 @@ func (c Component) pid() int {
 }
 
 // findNode finds the node's name: what the kubelet was told, what its client
-// certificate says, what etcd was told, the host's name.
+// certificate says, what etcd was told, the host's name. What cannot be the
+// name of a node is passed over.
 func (d *discovery) findNode() {
-	if k, ok := d.Component(Kubelet); ok && k.Flags.Get("hostname-override") != "" {
-		d.Node = k.Flags.Get("hostname-override")
-		return
+	var names []string
+	if k, ok := d.Component(Kubelet); ok {
+		names = append(names, strings.ToLower(k.Flags.Get("hostname-override")))
 	}
-	if cn := d.kubeletCommonName(); strings.HasPrefix(cn, "system:node:") {
-		d.Node = strings.TrimPrefix(cn, "system:node:")
-		return
+	if name, ok := strings.CutPrefix(d.kubeletCommonName(), "system:node:"); ok {
+		names = append(names, name)
 	}
-	if e, ok := d.Component(Etcd); ok && e.Manifest != "" && e.Flags.Get("name") != "" {
-		d.Node = e.Flags.Get("name")
-		return
+	if e, ok := d.Component(Etcd); ok && e.Manifest != "" {
+		names = append(names, e.Flags.Get("name"))
 	}
-	if d.Node = string(d.node.Hostname); d.Node == "" {
-		d.Node = "node"
-	}
+	names = append(names, strings.ToLower(string(d.node.Hostname)), "node")
+	d.Node = names[slices.IndexFunc(names, nodeName.MatchString)]
 }
+
+// nodeName is a DNS subdomain (RFC 1123), as the names of nodes are
+// (k8s.io/apimachinery pkg/api/validation, ValidateNodeName).
+var nodeName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`)
 
 func (d *discovery) kubeletCommonName() string {
 	f, ok := d.files[d.kubeletKubeconfig()]

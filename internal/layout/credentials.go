@@ -5,6 +5,7 @@ package layout
 import (
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 
 	"perennial.dev/perennial/internal/fact"
@@ -102,33 +103,49 @@ func (d *discovery) claimKey(c claim, comp Component) {
 
 // taken says that another file already has this name.
 func (d *discovery) taken(id fact.ID, p string) bool {
-	return slices.ContainsFunc(d.Credentials, func(c Credential) bool { return c.ID == id && c.Path != p })
+	path, ok := d.byID[id]
+	return ok && path != p
+}
+
+// free is a name that no other file has: the one asked for, or that one with
+// a number.
+func (d *discovery) free(id fact.ID) fact.ID {
+	free := id
+	for _, used := d.byID[free]; used; _, used = d.byID[free] {
+		d.alike[id]++
+		free = id + fact.ID("-"+strconv.Itoa(d.alike[id]+1))
+	}
+	return free
 }
 
 // add adds a credential, or its consumer to the one that has the same file.
 func (d *discovery) add(cred Credential, consumers ...Consumer) {
-	for i := range d.Credentials {
+	if i, ok := d.byPath[cred.Path]; ok {
 		old := &d.Credentials[i]
-		if old.Path != cred.Path {
-			continue
-		}
 		if old.Key == "" {
 			old.Key = cred.Key
 		}
 		old.Consumers = append(old.Consumers, consumers...)
 		return
 	}
-	cred.Consumers = consumers
+	cred.ID, cred.Consumers = d.free(cred.ID), consumers
+	d.byPath[cred.Path], d.byID[cred.ID] = len(d.Credentials), cred.Path
 	d.Credentials = append(d.Credentials, cred)
 }
 
+// trusted are the files that a flag names. It is asked once the flags of all
+// components are known.
 func (d *discovery) trusted(ref flagRef) []string {
-	var files []string
+	if files, ok := d.trust[ref]; ok {
+		return files
+	}
+	files, seen := []string{}, map[string]bool{}
 	for _, comp := range d.components(ref.component) {
-		if p := comp.file(ref.flag); p != "" && !slices.Contains(files, p) {
-			files = append(files, p)
+		if p := comp.file(ref.flag); p != "" && !seen[p] {
+			files, seen[p] = append(files, p), true
 		}
 	}
+	d.trust[ref] = files
 	return files
 }
 
@@ -270,7 +287,7 @@ func (d *discovery) sweep() {
 			}
 			used[p] = true
 			name := strings.TrimPrefix(strings.TrimPrefix(p, d.KubernetesDir), "/")
-			d.Credentials = append(d.Credentials, Credential{ID: d.id(name), Role: Unclaimed, Path: p})
+			d.add(Credential{ID: d.id(name), Role: Unclaimed, Path: p})
 		}
 	}
 }

@@ -102,7 +102,10 @@ func (l Layout) Component(name string) (Component, bool) {
 // Discover finds the layout from what has been seen so far, and what to look
 // at next. It is called again with more facts until nothing new is wanted.
 func Discover(scope fact.Scope, facts []fact.Fact) Layout {
-	d := &discovery{Layout: Layout{Scope: scope}, files: map[string]fact.File{}, wanted: map[Want]bool{}}
+	d := &discovery{
+		Layout: Layout{Scope: scope}, files: map[string]fact.File{}, wanted: map[Want]bool{},
+		byPath: map[string]int{}, byID: map[fact.ID]string{}, alike: map[fact.ID]int{}, trust: map[flagRef][]string{},
+	}
 	for _, f := range facts {
 		d.take(f)
 	}
@@ -125,6 +128,10 @@ type discovery struct {
 	files     map[string]fact.File
 	listings  []fact.Listing
 	wanted    map[Want]bool
+	byPath    map[string]int       // of a credential, while they are being found
+	byID      map[fact.ID]string   // the path that has the name
+	alike     map[fact.ID]int      // how many credentials wanted the name beside that one
+	trust     map[flagRef][]string // what trusted has answered
 }
 
 func (d *discovery) take(f fact.Fact) {

@@ -53,6 +53,10 @@ func ParseManifest(file string, meta fact.Meta, data []byte) fact.Manifest {
 		m.Problem = "it is no Pod"
 		return m
 	}
+	if len(p.Spec.Containers) == 0 {
+		m.Problem = "it is a Pod without containers"
+		return m
+	}
 	m.Name, m.Namespace = fact.Text(p.Metadata.Name), fact.Text(p.Metadata.Namespace)
 	volumes := map[string]int{}
 	for i, v := range p.Spec.Volumes {

@@ -61,13 +61,13 @@ func (d *discovery) wantNode() {
 	if d.running() {
 		d.want(Want{Verb: LookProcesses})
 	}
-	config, manifests := "", d.KubernetesDir+"/manifests"
+	config, named, manifests := "", false, d.KubernetesDir+"/manifests"
 	if d.KubernetesDir == DefaultKubernetesDir {
 		config = "/var/lib/kubelet/config.yaml"
 	}
 	if k, ok := d.Component(Kubelet); ok {
 		if f := k.file("config"); f != "" {
-			config = f
+			config, named = f, true
 		}
 		if f := k.file("pod-manifest-path"); f != "" {
 			manifests = f
@@ -77,7 +77,7 @@ func (d *discovery) wantNode() {
 		manifests = d.kubelet.StaticPodPath
 	}
 	if config != "" {
-		d.want(Want{Verb: LookKubelet, Path: config})
+		d.want(Want{Verb: LookKubelet, Path: config, Required: named})
 	}
 	d.want(Want{Verb: LookManifests, Path: manifests})
 	d.want(Want{Verb: LookListing, Path: d.KubernetesDir})
@@ -92,8 +92,10 @@ func (d *discovery) wantViews() {
 			continue
 		}
 		for _, u := range c.Consumers {
-			comp, _ := d.Component(u.Component)
-			if u.PID != 0 {
+			if u.PID == 0 {
+				continue
+			}
+			if comp, ok := d.Component(u.Component); ok {
 				d.want(Want{Verb: LookView, PID: u.PID, Path: c.Path, Inside: comp.Flags.Get(u.Flag)})
 			}
 		}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"perennial.dev/perennial/internal/fact"
 )
 
 // defaultPorts are the components' own (cmd/*/app/options of Kubernetes 1.37).
@@ -154,6 +156,10 @@ func hosts(urls []string) []string {
 
 // servePorts joins the ports to the credentials that are served there.
 func (d *discovery) servePorts() {
+	index := map[fact.ID]int{}
+	for i, c := range d.Credentials {
+		index[c.ID] = i
+	}
 	for _, p := range d.Ports {
 		if p.Remote {
 			continue
@@ -162,10 +168,9 @@ func (d *discovery) servePorts() {
 		if p.Peer {
 			name = "etcd-peer"
 		}
-		for i := range d.Credentials {
-			if c := &d.Credentials[i]; c.ID == d.id(name) && c.Role == Serving {
-				c.Ports = append(c.Ports, p.Endpoint)
-			}
+		if i, ok := index[d.id(name)]; ok && d.Credentials[i].Role == Serving {
+			c := &d.Credentials[i]
+			c.Ports = append(c.Ports, p.Endpoint)
 		}
 	}
 }

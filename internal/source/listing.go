@@ -26,7 +26,11 @@ func lookListing(ctx context.Context, s Scope, w layout.Want, out *found) {
 	}
 	out.add(fact.Listing{Dir: w.Path, Files: tree.Files, More: tree.More})
 	for _, p := range tree.Problems {
-		diskFailure(out, fact.Text(p.Path), p.Err)
+		// A link that leads nowhere hides nothing; where something names it,
+		// that is seen when the file is looked at.
+		if !host.Missing(p.Err) && host.Why(p.Err) != fact.Malformed {
+			diskFailure(out, fact.Text(p.Path), p.Err)
+		}
 	}
 	tooMany(out, tree.More)
 }

@@ -36,11 +36,8 @@ func (j *judge) pair(c layout.Credential) {
 		return
 	}
 	key, ok := privateKey(keyFile)
-	if keyFile.Problem != "" && c.Key != c.Path {
-		j.add(finding.Finding{
-			Code: finding.FileMalformed, ID: c.ID, End: finding.Now(), Class: classOf(c, finding.Fault), Keeper: finding.KeeperPerson,
-			Effect: "the next start of " + users(c) + " fails", Reason: c.Key + ": " + keyFile.Problem.String(), Evidence: j.evidence(c, nil), Fix: restoreFix(c),
-		})
+	if problem := keyProblem(keyFile, key, ok); problem != "" && (c.Key != c.Path || keyFile.Problem == "") {
+		j.malformed(c, c.Key, problem)
 	}
 	if !ok || key.Fingerprint == "" {
 		return
@@ -56,6 +53,26 @@ func (j *judge) pair(c layout.Credential) {
 	if len(f.Certs) > 0 && !pki.KeyMatches(key, f.Certs[0]) {
 		j.mismatch(c, fmt.Sprintf("%s does not belong to %s", c.Key, c.Path), "the next start of "+users(c)+" fails")
 	}
+}
+
+// keyProblem is why nothing can start with the key of a file.
+func keyProblem(f fact.File, key fact.Key, found bool) string {
+	switch {
+	case f.Problem != "":
+		return f.Problem.String()
+	case !found:
+		return "there is no private key in it"
+	case key.Encrypted:
+		return "the key is encrypted with a password, which no component can be given"
+	}
+	return ""
+}
+
+func (j *judge) malformed(c layout.Credential, path, problem string) {
+	j.add(finding.Finding{
+		Code: finding.FileMalformed, ID: c.ID, End: finding.Now(), Class: classOf(c, finding.Fault), Keeper: finding.KeeperPerson,
+		Effect: "the next start of " + users(c) + " fails", Reason: path + ": " + problem, Evidence: j.evidence(c, nil), Fix: restoreFix(c),
+	})
 }
 
 func (j *judge) kubeconfigPair(c layout.Credential, user fact.KubeconfigUser) {

@@ -276,7 +276,27 @@ func (j *judge) readable(c layout.Credential, f fact.File) bool {
 	if f.Kubeconfig != nil {
 		j.kubeconfigFiles(c, f, base)
 	}
+	if what, other := otherThing(c, f); other {
+		j.malformed(c, c.Path, what)
+	}
 	return true
+}
+
+// otherThing says that a file can be understood and is not what its user reads
+// it as.
+func otherThing(c layout.Credential, f fact.File) (string, bool) {
+	if f.Problem != "" {
+		return "", false
+	}
+	switch c.Role {
+	case layout.Serving, layout.Client, layout.Authority:
+		return "there is no certificate in it", len(f.Certs) == 0
+	case layout.Kubeconfig:
+		return "it is no kubeconfig", f.Kubeconfig == nil
+	case layout.Signing:
+		return "there is no key in it", len(f.Keys) == 0 && len(f.Certs) == 0
+	}
+	return "", false
 }
 
 // kubeconfigFiles judges the files that a kubeconfig's current user and

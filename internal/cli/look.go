@@ -95,7 +95,9 @@ func (o *lookOptions) look(ctx context.Context, s Streams) (timeline.Timeline, e
 	findings = append(findings, support.Judge(cal, l, rec.Facts, rec.Observed)...)
 	env := timeline.EnvelopeOf(rec)
 	env.Tool = tool()
-	env.Scope.Node, env.Scope.KubernetesDir = fact.Text(l.Node), l.KubernetesDir
+	if rec.Scope.Root != "" {
+		env.Scope.Node, env.Scope.KubernetesDir = fact.Text(l.Node), l.KubernetesDir
+	}
 	env.Scope.Counts.Processes = running(l)
 	unseen = slices.Concat(unseen, l.Unseen, rec.Unseen)
 	return timeline.Build(findings, unseen, p, at, env), nil

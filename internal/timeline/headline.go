@@ -50,7 +50,8 @@ func stopping(t Timeline) stop {
 		switch {
 		case !stopper(*i):
 		case i.End.Now && i.Class != finding.Lingering:
-			if s.broken++; s.first == nil {
+			// All the others depend on the clock.
+			if s.broken++; s.first == nil || i.Code == finding.ClockSuspect {
 				s.first = i
 			}
 		case i.End.Date.IsZero():

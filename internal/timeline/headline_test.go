@@ -61,7 +61,7 @@ func TestHeadlines(t *testing.T) {
 		{"broken now", []finding.Finding{broken(finding.FileMissing, "sa")},
 			"Something is broken now: the file of the service-account key is missing."},
 		{"broken now, thrice", []finding.Finding{broken(finding.FileMissing, "sa"), broken(finding.ClockSuspect, "clock"), broken(finding.ChainBroken, "ca"), one("apiserver", days(92))},
-			"Something is broken now: the cluster's certificate authority does not verify, and 2 more. This cluster stops working on 2027-02-22 (in 92 days): the API server's serving certificate expires."},
+			"Something is broken now: the clock cannot be right, and 2 more. This cluster stops working on 2027-02-22 (in 92 days): the API server's serving certificate expires."},
 		{"a smaller end before", []finding.Finding{one("admin.conf", days(20)), one("apiserver", days(92))},
 			"This cluster stops working on 2027-02-22 (in 92 days): the API server's serving certificate expires. Before that, on 2026-12-12 (in 20 days), the client certificate in admin.conf expires."},
 		{"a smaller end the same day", []finding.Finding{one("admin.conf", days(92).Add(-time.Minute)), one("apiserver", days(92))},

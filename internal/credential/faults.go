@@ -197,7 +197,7 @@ func (j *judge) names(c layout.Credential, leaf fact.Cert, evidence finding.Evid
 // kubeadm names the node in the CN of etcd's certificates and among the SANs
 // of the API server's.
 func (j *judge) otherNode(c layout.Credential, leaf fact.Cert) (fact.Text, bool) {
-	if pki.Covers(leaf, j.layout.Node) || leaf.Subject.CommonName == j.layout.Node {
+	if j.layout.NodeGuessed || pki.Covers(leaf, j.layout.Node) || leaf.Subject.CommonName == j.layout.Node {
 		return "", false
 	}
 	if c.OnlyHere && c.Role == layout.Serving {

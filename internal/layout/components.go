@@ -253,8 +253,10 @@ func (d *discovery) findNode() {
 	if e, ok := d.Component(Etcd); ok && e.Manifest != "" {
 		names = append(names, e.Flags.Get("name"))
 	}
+	told := len(names)
 	names = append(names, strings.ToLower(string(d.node.Hostname)), "node")
-	d.Node = names[slices.IndexFunc(names, nodeName.MatchString)]
+	i := slices.IndexFunc(names, nodeName.MatchString)
+	d.Node, d.NodeGuessed = names[i], i >= told
 }
 
 // nodeName is a DNS subdomain (RFC 1123), as the names of nodes are

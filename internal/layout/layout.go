@@ -10,6 +10,9 @@ import (
 type Layout struct {
 	Scope fact.Scope
 	Node  string // the node's name as the cluster knows it, where that can be seen
+	// NodeGuessed says that only the machine's name is known, which the
+	// cluster's name for the node may differ from.
+	NodeGuessed bool
 	// KubernetesDir is the scope's, or what the running components say where
 	// nothing lies at kubeadm's place.
 	KubernetesDir string

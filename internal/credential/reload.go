@@ -55,3 +55,19 @@ func reloadOf(component, flag string) reloadRule {
 	}
 	return reloadRule{component: component, flag: flag, reload: atStart}
 }
+
+// TakesUp says how a component takes up a replaced credential: by itself, or
+// only when it is started again. The sentence says why.
+func TakesUp(c layout.Credential, u layout.Consumer, byPath bool) (itself bool, because string) {
+	rule := reloadOf(u.Component, u.Flag)
+	if byPath && u.Component != layout.Kubelet {
+		rule = byReference
+	}
+	if rule.reload != atStart {
+		return true, rule.because
+	}
+	if c.Role == layout.Kubeconfig {
+		return false, "its client certificate is embedded in the kubeconfig, which is read once, at start (client-go transport/transport.go)"
+	}
+	return false, "it reads the file once, at start"
+}

@@ -37,6 +37,9 @@ func (c *Cert) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
+// Digest is "sha256:<hex>" over any bytes, as in File.Digest.
+func Digest(data []byte) string { return sum(data) }
+
 func sum(b []byte) string {
 	h := sha256.Sum256(b)
 	return "sha256:" + hex.EncodeToString(h[:])

@@ -152,10 +152,13 @@ type Meta struct {
 
 // File is a file that holds, or should hold, certificates, keys or a kubeconfig.
 type File struct {
-	Path       string      `json:"path"` // as the node sees it, without the looker's root
-	Meta       Meta        `json:"meta"`
-	Missing    bool        `json:"missing,omitempty"` // a flag or file names it, and it is not there
-	Certs      []Cert      `json:"certs,omitempty"`   // in the order of the file
+	Path    string `json:"path"` // as the node sees it, without the looker's root
+	Meta    Meta   `json:"meta"`
+	Missing bool   `json:"missing,omitempty"` // a flag or file names it, and it is not there
+	// Digest is "sha256:<hex>" over the content as it was read. For files that
+	// hold a private key it gives nothing away: a key is no guess.
+	Digest     string      `json:"digest,omitempty"`
+	Certs      []Cert      `json:"certs,omitempty"` // in the order of the file
 	Keys       []Key       `json:"keys,omitempty"`
 	Kubeconfig *Kubeconfig `json:"kubeconfig,omitempty"`
 	// Problem is why the content, or a part of it, could not be understood.

@@ -32,7 +32,7 @@ func lookFiles(ctx context.Context, s Scope, w layout.Want, out *found) {
 }
 
 func understand(name string, data []byte) fact.File {
-	f := fact.File{Path: name}
+	f := fact.File{Path: name, Digest: fact.Digest(data)}
 	if pki.IsKubeconfig(data) {
 		f.Kubeconfig, f.Problem = pki.ReadKubeconfig(data, path.Dir(name))
 		return f

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"fmt"
+	"time"
+
+	"perennial.dev/perennial/internal/credential"
+	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/finding"
+	"perennial.dev/perennial/internal/layout"
+)
+
+// Predicate is what an expectation says.
+type Predicate string
+
+// The predicates.
+const (
+	// DiskRenewed: the file holds another certificate than Fingerprint, it
+	// ends at NotAfter or later, it chains, and its key belongs to it.
+	DiskRenewed Predicate = "disk-renewed"
+	// WireEqualsDisk: every port that serves the credential serves what the
+	// file holds.
+	WireEqualsDisk Predicate = "wire-equals-disk"
+	// IdentityCurrent: the component uses what the file holds, and that was
+	// seen or follows from how it reloads.
+	IdentityCurrent Predicate = "identity-current"
+	// Restarted: the component runs, and has started after After.
+	Restarted Predicate = "restarted"
+	// Answers: the component's port completes a handshake.
+	Answers Predicate = "answers"
+)
+
+// Expect is a predicate over what is seen after a step. The new key and serial
+// are not known when a plan is made, so it speaks of what must differ.
+type Expect struct {
+	Predicate   Predicate `json:"predicate"`
+	ID          fact.ID   `json:"id,omitempty"`
+	Component   string    `json:"component,omitempty"`
+	Fingerprint string    `json:"fingerprint,omitempty"` // of the certificate before
+	NotAfter    time.Time `json:"notAfter,omitzero"`
+	After       time.Time `json:"after,omitzero"` // start of the process before
+}
+
+// Seen is one look, discovered and judged: what a proof compares.
+type Seen struct {
+	Layout   layout.Layout
+	Facts    []fact.Fact
+	Findings []finding.Finding
+	Unseen   []fact.Unseen
+}
+
+// See discovers and judges a record.
+func See(r fact.Record) Seen {
+	l := layout.Discover(r.Scope, r.Facts)
+	findings, unseen := credential.Judge(l, r.Facts)
+	return Seen{Layout: l, Facts: r.Facts, Findings: findings, Unseen: append(unseen, r.Unseen...)}
+}
+
+// Holds answers whether an expectation holds, with half a sentence that says
+// why.
+func (e Expect) Holds(after Seen) (Answer, string) {
+	switch e.Predicate {
+	case DiskRenewed:
+		return e.diskRenewed(after)
+	case WireEqualsDisk:
+		return e.wireEqualsDisk(after)
+	case IdentityCurrent:
+		return e.identityCurrent(after)
+	case Restarted:
+		return e.restarted(after)
+	case Answers:
+		return e.answers(after)
+	}
+	return Unknown, fmt.Sprintf("%q is no predicate that this program knows", fact.Text(e.Predicate))
+}
+
+func (s Seen) find(id fact.ID, code finding.Code) (finding.Finding, bool) {
+	for _, f := range s.Findings {
+		if f.ID == id && f.Code == code {
+			return f, true
+		}
+	}
+	return finding.Finding{}, false
+}
+
+// broken are the codes that say that a credential cannot be used as it lies on
+// disk.
+var broken = []finding.Code{finding.FileMissing, finding.FileMalformed, finding.KeyMismatch, finding.ChainBroken, finding.CertificateNotYetValid}
+
+func (e Expect) diskRenewed(after Seen) (Answer, string) {
+	for _, code := range broken {
+		if f, ok := after.find(e.ID, code); ok {
+			return No, f.Reason
+		}
+	}
+	f, ok := after.find(e.ID, finding.CertificateExpires)
+	if !ok || f.Evidence.Certificate == nil {
+		return Unknown, fmt.Sprintf("%s could not be read", e.ID)
+	}
+	c := f.Evidence.Certificate
+	switch {
+	case c.Fingerprint == e.Fingerprint:
+		return No, "the file still holds the old certificate"
+	case c.NotAfter.Before(e.NotAfter):
+		return No, fmt.Sprintf("the new certificate ends %s, earlier than planned", c.NotAfter.Format(time.RFC3339))
+	}
+	return Yes, "the file holds the new certificate, valid until " + c.NotAfter.Format(time.RFC3339)
+}
+
+func (e Expect) wireEqualsDisk(after Seen) (Answer, string) {
+	c, ok := after.Layout.ByID(e.ID)
+	f, judged := after.find(e.ID, finding.CertificateExpires)
+	if !ok || !judged {
+		return Unknown, fmt.Sprintf("%s could not be read", e.ID)
+	}
+	if len(c.Ports) == 0 {
+		return Unknown, fmt.Sprintf("no port that serves %s was found", e.ID)
+	}
+	shown := map[string]bool{}
+	for _, s := range f.Evidence.Served {
+		if !s.Matches {
+			return No, s.Endpoint + " still serves the old certificate"
+		}
+		shown[s.Endpoint] = true
+	}
+	for _, port := range c.Ports {
+		if !shown[port] {
+			return Unknown, port + " did not answer"
+		}
+	}
+	return Yes, "the new certificate is served"
+}
+
+func (e Expect) identityCurrent(after Seen) (Answer, string) {
+	f, ok := after.find(e.ID, finding.CertificateExpires)
+	if !ok {
+		return Unknown, fmt.Sprintf("%s could not be read", e.ID)
+	}
+	for _, id := range f.Evidence.Identity {
+		if id.Component != e.Component {
+			continue
+		}
+		switch {
+		case id.Grade == finding.Unproven:
+			return Unknown, id.Because
+		case id.Current:
+			return Yes, string(id.Grade) + ": " + id.Because
+		}
+		return No, id.Because
+	}
+	return Unknown, fmt.Sprintf("%s does not run, or could not be seen", e.Component)
+}
+
+func (e Expect) restarted(after Seen) (Answer, string) {
+	c, ok := after.Layout.Component(e.Component)
+	switch {
+	case !ok || c.Process == nil:
+		return Unknown, e.Component + " does not run yet"
+	case !c.Process.Start.After(e.After):
+		return No, e.Component + " is still the process from before"
+	}
+	return Yes, fmt.Sprintf("%s runs since %s", e.Component, c.Process.Start.Format(time.RFC3339))
+}
+
+func (e Expect) answers(after Seen) (Answer, string) {
+	for _, p := range after.Layout.Ports {
+		if p.Component != e.Component || p.Peer {
+			continue
+		}
+		for _, f := range after.Facts {
+			if s, ok := f.(fact.Served); ok && s.Endpoint == p.Endpoint {
+				return Yes, p.Endpoint + " answers"
+			}
+		}
+		return Unknown, p.Endpoint + " does not answer yet"
+	}
+	return Unknown, e.Component + " has no port that was found"
+}

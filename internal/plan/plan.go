@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package plan turns what is due into work as data: steps with what they
+// change, what must be true before, what proves them afterwards, and what will
+// be felt. It decides and does nothing.
+package plan
+
+import (
+	"time"
+
+	"perennial.dev/perennial/internal/fact"
+)
+
+// Kind is the kind of the published JSON.
+const Kind = "Plan"
+
+// Plan is an ordered list of steps for one node. It can be saved, shown and
+// executed later; one whose files have changed since is refused.
+type Plan struct {
+	APIVersion string     `json:"apiVersion"`
+	Kind       string     `json:"kind"`
+	ID         string     `json:"id"` // made by whoever plans; names journal records and backups
+	Node       fact.Text  `json:"node"`
+	Made       time.Time  `json:"made"`
+	Scope      fact.Scope `json:"scope"`
+	Steps      []Step     `json:"steps"`
+	Notes      []Note     `json:"notes"` // what is not done, and why
+}
+
+// Note is something about a credential that the plan leaves alone.
+type Note struct {
+	ID   fact.ID   `json:"id,omitempty"`
+	Text fact.Text `json:"text"`
+}
+
+// Verb is what a step does. The set is closed; package execute has one row for
+// each.
+type Verb string
+
+// The verbs.
+const (
+	Renew   Verb = "renew"   // sign a certificate again and replace it in its file
+	Create  Verb = "create"  // make a certificate that is missing
+	Request Verb = "request" // write a signing request for an external CA
+	Accept  Verb = "accept"  // put a certificate that an external CA signed in place
+	Refresh Verb = "refresh" // bring a copy of a kubeconfig up to date
+	Turn    Verb = "turn"    // make kubelet.conf name the file that the kubelet renews
+	Restart Verb = "restart" // end a process, so that its supervisor starts it again
+)
+
+// Step is one change, or one restart.
+type Step struct {
+	Number int      `json:"number"` // from 1
+	Verb   Verb     `json:"verb"`
+	ID     fact.ID  `json:"id"`             // the credential, or node/component for a restart
+	Title  string   `json:"title"`          // half a sentence
+	Why    string   `json:"why"`            // half a sentence
+	Felt   string   `json:"felt,omitempty"` // what somebody may notice, and for how long
+	Files  []File   `json:"files,omitempty"`
+	Sign   *Sign    `json:"sign,omitempty"`
+	Stop   *Stop    `json:"stop,omitempty"`
+	Expect []Expect `json:"expect"`         // all must hold afterwards
+	Once   string   `json:"once,omitempty"` // why it cannot be undone; empty when it can
+}
+
+// File is a file that a step reads or replaces, as it was when the plan was
+// made.
+type File struct {
+	Path    string `json:"path"`             // on the node, links followed
+	Digest  string `json:"digest,omitempty"` // "sha256:<hex>"; empty: not there
+	Mode    uint32 `json:"mode"`
+	UID     int    `json:"uid"`
+	GID     int    `json:"gid"`
+	Written bool   `json:"written"` // false: only read
+}
+
+// Sign is how a certificate is signed.
+type Sign struct {
+	CA       string        `json:"ca"`                   // path of the CA's certificate
+	CAKey    string        `json:"caKey"`                // path of its key
+	Cert     string        `json:"cert"`                 // path of the certificate, or of the kubeconfig
+	Key      string        `json:"key,omitempty"`        // path of the private key; empty: in Cert
+	Conf     bool          `json:"kubeconfig,omitempty"` // Cert is a kubeconfig
+	NewKey   bool          `json:"newKey,omitempty"`
+	Life     time.Duration `json:"life"` // nanoseconds
+	AddDNS   []string      `json:"addDNS,omitempty"`
+	AddIPs   []string      `json:"addIPs,omitempty"`
+	Spec     string        `json:"spec,omitempty"`     // for a missing one: the credential's name
+	Replaces string        `json:"replaces,omitempty"` // fingerprint of the old certificate
+}
+
+// Stop is the process that a restart ends.
+type Stop struct {
+	Component string        `json:"component"`
+	PID       int           `json:"pid"`
+	Start     time.Time     `json:"start"`
+	Args      []string      `json:"args"`
+	Grace     time.Duration `json:"grace"`          // between SIGTERM and SIGKILL, nanoseconds
+	Unit      string        `json:"unit,omitempty"` // a systemd unit, where that is its supervisor
+}
+
+// Answer is the outcome of a proof. Unknown is not no: what could not be seen
+// is looked at again, or told to a person.
+type Answer string
+
+// The answers.
+const (
+	Yes     Answer = "yes"
+	No      Answer = "no"
+	Unknown Answer = "unknown"
+)

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/layout"
+	"perennial.dev/perennial/internal/plan"
+	"perennial.dev/perennial/internal/policy"
+	"perennial.dev/perennial/internal/source"
+	"perennial.dev/perennial/internal/testnode"
+)
+
+var now = testnode.Start.AddDate(0, 0, 300) // 65 days before the leaves end
+
+// see looks at a node's files, and at the components as if they ran.
+func see(t *testing.T, n *testnode.Node, running ...string) plan.Seen {
+	t.Helper()
+	rec, _ := source.Survey(context.Background(), fact.Scope{Root: n.Root, KubernetesDir: "/etc/kubernetes"}, source.Options{})
+	for i, f := range rec.Facts {
+		if node, ok := f.(fact.Node); ok {
+			node.Now = now
+			rec.Facts[i] = node
+		}
+	}
+	for i, name := range running {
+		m := layout.ParseManifest("", fact.Meta{}, n.Read("/etc/kubernetes/manifests/"+name+".yaml"))
+		rec.Facts = append(rec.Facts, fact.Process{PID: 100 + i, Start: testnode.Start, Args: m.Containers[0].Args})
+	}
+	if len(running) > 0 {
+		rec.Scope.Root = "/"
+	}
+	return plan.See(rec)
+}
+
+func steps(p plan.Plan) []string {
+	var all []string
+	for _, s := range p.Steps {
+		all = append(all, string(s.Verb)+" "+s.ID.Name())
+	}
+	return all
+}
+
+var leaves = []string{
+	"renew admin.conf", "renew apiserver", "renew apiserver-etcd-client", "renew apiserver-kubelet-client", "renew controller-manager.conf",
+	"renew etcd-healthcheck-client", "renew etcd-peer", "renew etcd-server", "renew front-proxy-client", "renew scheduler.conf", "renew super-admin.conf",
+}
+
+// Of a whole kubeadm node, only the controller manager and the scheduler must
+// be restarted; the CAs, the service-account keys and what the kubelet keeps
+// are left alone.
+func TestAll(t *testing.T) {
+	n := testnode.New(t, testnode.Options{})
+	seen := see(t, n, "kube-apiserver", "etcd", "kube-controller-manager", "kube-scheduler")
+	p, err := plan.ForRenewal(seen, plan.RenewOptions{ID: "p1", Now: now, All: true, Policy: policy.Default()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := append(slices.Clone(leaves), "restart kube-controller-manager", "restart kube-scheduler")
+	if got := steps(p); !slices.Equal(got, want) {
+		t.Errorf("steps\n got %v\nwant %v", got, want)
+	}
+	for i, s := range p.Steps {
+		if s.Number != i+1 || len(s.Expect) == 0 || s.Why == "" {
+			t.Errorf("step %d is incomplete: %+v", i+1, s)
+		}
+		for _, f := range s.Files {
+			if f.Digest == "" || !strings.HasPrefix(f.Path, "/") {
+				t.Errorf("step %d, %s: digest %q", s.Number, f.Path, f.Digest)
+			}
+		}
+		if s.Sign != nil && s.Sign.Life != 365*24*time.Hour {
+			t.Errorf("step %d: the life is %s, want the old certificate's", s.Number, s.Sign.Life)
+		}
+	}
+}
+
+func TestDue(t *testing.T) {
+	n := testnode.New(t, testnode.Options{})
+	n.Issue("etcd-ca", "apiserver-etcd-client", testnode.Leaf{Name: "kube-apiserver-etcd-client", End: now.AddDate(1, 0, 0)})
+	for _, c := range []struct {
+		at   time.Time
+		want int
+	}{{testnode.Start.AddDate(0, 0, 200), 0}, {now, len(leaves) - 1}} {
+		p, err := plan.ForRenewal(see(t, n), plan.RenewOptions{ID: "p1", Now: c.at, Policy: policy.Default()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.Steps) != c.want || slices.Contains(steps(p), "renew apiserver-etcd-client") {
+			t.Errorf("at %s: %v, want %d", c.at, steps(p), c.want)
+		}
+	}
+}
+
+func TestNames(t *testing.T) {
+	n := testnode.New(t, testnode.Options{})
+	seen := see(t, n)
+	p, err := plan.ForRenewal(seen, plan.RenewOptions{Now: now, Names: []string{"apiserver", "cp1/scheduler.conf", "ca", "kubelet.conf", "kubelet"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := steps(p); !slices.Equal(got, []string{"renew apiserver", "renew scheduler.conf"}) {
+		t.Errorf("steps %v", got)
+	}
+	notes := fmt.Sprint(p.Notes)
+	for _, want := range []string{"a CA is not renewed", "the kubelet renews it itself", "self-signed", "kube-scheduler does not run here"} {
+		if !strings.Contains(notes, want) {
+			t.Errorf("no note says %q: %s", want, notes)
+		}
+	}
+	if _, err := plan.ForRenewal(seen, plan.RenewOptions{Now: now, Names: []string{"apisever"}}); err == nil {
+		t.Error("a name that nothing has is no error")
+	}
+}
+
+func TestWithoutKey(t *testing.T) {
+	n := testnode.New(t, testnode.Options{})
+	n.Remove("/etc/kubernetes/pki/front-proxy-ca.key")
+	p, err := plan.ForRenewal(see(t, n), plan.RenewOptions{Now: now, Names: []string{"front-proxy-client"}})
+	if err != nil || len(p.Steps) != 0 || !strings.Contains(fmt.Sprint(p.Notes), "an external CA must sign it") {
+		t.Errorf("%v, steps %v, notes %v", err, steps(p), p.Notes)
+	}
+}
+
+// A static pod such as kube-vip that mounts admin.conf must be restarted, too.
+func TestDerivedConsumer(t *testing.T) {
+	n := testnode.New(t, testnode.Options{})
+	n.Pod("kube-vip", []string{"manager"}, "/etc/kubernetes/admin.conf")
+	p, err := plan.ForRenewal(see(t, n), plan.RenewOptions{Now: now, Names: []string{"admin.conf"}})
+	if err != nil || !strings.Contains(fmt.Sprint(p.Notes), "kube-vip does not run here") {
+		t.Errorf("%v, notes %v", err, p.Notes)
+	}
+}
+
+func TestLifeIsCutToTheCAs(t *testing.T) {
+	n := testnode.New(t, testnode.Options{CALife: 400 * 24 * time.Hour})
+	p, err := plan.ForRenewal(see(t, n), plan.RenewOptions{Now: now, Names: []string{"apiserver"}})
+	if err != nil || !strings.Contains(fmt.Sprint(p.Notes), "cut to that of its CA") {
+		t.Errorf("%v, notes %v", err, p.Notes)
+	}
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/layout"
+)
+
+// RestartStep is the restart of one running component, with what will be felt.
+func RestartStep(seen Seen, c layout.Component, why string) Step {
+	step := Step{
+		Verb: Restart, ID: fact.NodeID(seen.Layout.Node, c.Name), Title: "restart " + c.Name, Why: why, Felt: restartFelt[c.Name],
+		Stop:   &Stop{Component: c.Name, PID: c.Process.PID, Start: c.Process.Start, Args: c.Process.Args, Grace: grace(c.Name)},
+		Expect: []Expect{{Predicate: Restarted, Component: c.Name, After: c.Process.Start}},
+		Once:   "a restart cannot be taken back",
+	}
+	if c.Manifest == "" {
+		step.Stop.Unit = c.Name + ".service"
+	}
+	for _, p := range seen.Layout.Ports {
+		if p.Component == c.Name && !p.Peer && !p.Remote {
+			step.Expect = append(step.Expect, Expect{Predicate: Answers, Component: c.Name})
+			break
+		}
+	}
+	return step
+}
+
+// grace is how long a component may take to end by itself. The API server with
+// open watches would take a minute and serves nobody meanwhile: its port is
+// closed at once (k8s.io/apiserver pkg/server/genericapiserver.go).
+func grace(component string) time.Duration {
+	if component == layout.APIServer {
+		return 3 * time.Second
+	}
+	return 10 * time.Second
+}
+
+// restartFelt says what a restart of a component is felt as.
+var restartFelt = map[string]string{
+	layout.ControllerManager: "controllers pause for about 15 seconds, until the lease of the old process ends; the API is not touched",
+	layout.Scheduler:         "new pods wait for about 2 seconds; the API is not touched",
+	layout.APIServer:         "the API is away for some seconds on this node: new connections are refused for 2 to 4 seconds and slow for some more",
+	layout.Etcd:              "with one member the API answers no writes for 2 to 5 seconds",
+	layout.Kubelet:           "nothing: pods keep running",
+}
+
+// felt says what the renewal of a credential is felt as, where it is at all.
+func felt(c layout.Credential) string {
+	if c.ID.Name() == "apiserver-kubelet-client" {
+		return "within five minutes the API server closes its connections to the kubelets: running exec, attach, logs -f and port-forward sessions end"
+	}
+	return ""
+}
+
+func isIP(host string) bool {
+	_, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil
+}

@@ -35,7 +35,7 @@ var Bans = []Ban{
 		"all packages of the program", strangers},
 	{"beside", "importing the product's internal packages", "the lab and the generators must not agree with the product by sharing its code: what one gets wrong the other has to notice",
 		"the modules lab and hack", productFromBeside},
-	{"machine", "os, os/exec, syscall, log, path/filepath", "the same facts must give the same findings on every machine: what the machine says comes in as facts",
+	{"machine", "os, os/exec, syscall, path/filepath, log, and writing to log/slog", "the same facts must give the same findings on every machine: what the machine says comes in as facts",
 		"floors 0 and 1", machine},
 	{"network", "net and what is below it, but for net/netip and net/url", "a judgement that asks the network cannot be replayed from a record",
 		"floors 0 and 1", network},
@@ -133,8 +133,18 @@ func productFromBeside(p Package, f *File) []Hit {
 	})
 }
 
+// machine lets log/slog pass, whose types say how a value is logged, but not
+// what writes to a log.
 func machine(p Package, f *File) []Hit {
-	return pureImports(p, f, "os", "io/ioutil", "syscall", "golang.org/x/sys", "log", "path/filepath", "runtime/debug")
+	hits := pureImports(p, f, "os", "io/ioutil", "syscall", "golang.org/x/sys", "log", "path/filepath", "runtime/debug")
+	hits = slices.DeleteFunc(hits, func(h Hit) bool { return h.What == "import of log/slog" })
+	if f.Test || !p.pure() {
+		return nil
+	}
+	for _, level := range []string{"Debug", "Info", "Warn", "Error", "Log"} {
+		hits = append(hits, f.uses("log/slog", level, level+"Context", level+"Attrs")...)
+	}
+	return append(hits, f.uses("log/slog", "Default", "New", "With")...)
 }
 
 func network(p Package, f *File) []Hit {

@@ -32,6 +32,7 @@ var plants = []planted{
 	{ban: "machine", pkg: floor1, guilty: `import "os"`, good: `import "path"`, found: "import of os"},
 	{ban: "machine", pkg: floor1, guilty: `import "os/exec"`, found: "import of os/exec"},
 	{ban: "machine", pkg: floor1, guilty: `import "path/filepath"`, found: "import of path/filepath"},
+	{ban: "machine", pkg: floor1, guilty: "import \"log/slog\"\nfunc f() { slog.Info(\"x\") }", good: "import \"log/slog\"\nvar v = slog.StringValue(\"redacted\")", found: "log/slog.Info"},
 	{ban: "network", pkg: floor1, guilty: `import "net"`, good: `import ("net/netip"; "net/url")`, found: "import of net"},
 	{ban: "network", pkg: floor1, guilty: `import "net/http"`, found: "import of net/http"},
 	{ban: "client-go", pkg: floor3, guilty: `import "k8s.io/client-go/kubernetes"`, good: `import "io"`, found: "k8s.io/client-go"},

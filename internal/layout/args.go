@@ -4,6 +4,7 @@ package layout
 
 import (
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -50,18 +51,31 @@ func component(args []string) (string, []string) {
 	return "", args
 }
 
-// unwrap takes a shell's script apart, far enough to find the command that a
-// wrapper runs in the end.
+var (
+	shells = []string{"sh", "bash", "ash", "dash"}
+	// launchers run the command that follows them; manifests start with one
+	// where the image's own entry point is kept (go-runner is Kubernetes').
+	launchers = []string{"go-runner", "tini", "dumb-init", "env"}
+	script    = regexp.MustCompile(`^-[a-z]*c$`) // -c, or with other options: -ec
+)
+
+// unwrap finds the command that a launcher, or in the end a shell's script,
+// runs.
 func unwrap(args []string) []string {
-	if len(args) < 3 || !slices.Contains([]string{"sh", "bash", "ash", "dash"}, path.Base(args[0])) || args[1] != "-c" {
+	switch {
+	case len(args) == 0:
+		return args
+	case slices.Contains(launchers, path.Base(args[0])):
+		if i := slices.IndexFunc(args, isProgram); i >= 0 {
+			return args[i:]
+		}
+		return args
+	case len(args) < 3 || !slices.Contains(shells, path.Base(args[0])) || !script.MatchString(args[1]):
 		return args
 	}
 	words := strings.Fields(args[2])
-	for i, word := range words {
-		if slices.Contains(known, path.Base(word)) || path.Base(word) == "hyperkube" {
-			words = words[i:]
-			break
-		}
+	if i := slices.IndexFunc(words, isProgram); i >= 0 {
+		words = words[i:]
 	}
 	for i, word := range words {
 		if strings.ContainsAny(word, ";|&<>") {
@@ -70,6 +84,11 @@ func unwrap(args []string) []string {
 		words[i] = strings.Trim(word, `"'`)
 	}
 	return words
+}
+
+func isProgram(word string) bool {
+	base := path.Base(word)
+	return base == "hyperkube" || slices.Contains(known, base)
 }
 
 // Flags are the flags of a command line by name, each with its values in
@@ -94,7 +113,9 @@ func ParseFlags(args []string) Flags {
 				value = args[i]
 			}
 		}
-		name = strings.ReplaceAll(name, "_", "-")
+		if name = strings.ReplaceAll(name, "_", "-"); name == "" {
+			continue
+		}
 		flags[name] = append(flags[name], value)
 	}
 	return flags

@@ -22,7 +22,10 @@ var identityFlags = []string{"tls-cert-file", "kubeconfig", "data-dir", "cert-fi
 // default, nothing is there, and a running component says where its kubeconfig
 // lies.
 func (d *discovery) findKubernetesDir() {
-	d.KubernetesDir = d.Scope.KubernetesDir
+	if d.Scope.KubernetesDir == "" {
+		return
+	}
+	d.KubernetesDir = path.Clean(d.Scope.KubernetesDir)
 	if d.KubernetesDir != DefaultKubernetesDir {
 		return
 	}

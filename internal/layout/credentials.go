@@ -40,6 +40,8 @@ func (d *discovery) components(name string) []Component {
 // apply adds what a claim's flags name to the credentials.
 func (d *discovery) apply(c claim) {
 	for _, comp := range d.components(c.component) {
+		d.absolute(comp.Flags.Get(c.cert))
+		d.absolute(comp.Flags.Get(c.key))
 		paths := hostPaths(comp, c.cert)
 		if c.cert == "" { // a key without a certificate
 			d.claimKey(c, comp)

@@ -107,7 +107,7 @@ func (l Layout) Component(name string) (Component, bool) {
 func Discover(scope fact.Scope, facts []fact.Fact) Layout {
 	d := &discovery{
 		Layout: Layout{Scope: scope}, files: map[string]fact.File{}, wanted: map[Want]bool{},
-		byPath: map[string]int{}, byID: map[fact.ID]string{}, alike: map[fact.ID]int{}, trust: map[flagRef][]string{},
+		byPath: map[string]int{}, byID: map[fact.ID]string{}, relative: map[string]bool{}, alike: map[fact.ID]int{}, trust: map[flagRef][]string{},
 	}
 	for _, f := range facts {
 		d.take(f)
@@ -133,6 +133,7 @@ type discovery struct {
 	wanted    map[Want]bool
 	byPath    map[string]int       // of a credential, while they are being found
 	byID      map[fact.ID]string   // the path that has the name
+	relative  map[string]bool      // paths that were said to be unseen
 	alike     map[fact.ID]int      // how many credentials wanted the name beside that one
 	trust     map[flagRef][]string // what trusted has answered
 }

@@ -3,8 +3,11 @@
 package layout
 
 import (
+	"path"
 	"slices"
 	"strings"
+
+	"perennial.dev/perennial/internal/fact"
 )
 
 // findWants says what to look at. The list holds all rounds; the caller leaves
@@ -45,10 +48,27 @@ func (d *discovery) findWants() {
 const LoopbackSNI = "apiserver-loopback-client"
 
 func (d *discovery) want(w Want) {
+	if w.Verb.ofPath() {
+		if !d.absolute(w.Path) {
+			return
+		}
+		w.Path = path.Clean(w.Path)
+	}
 	if !d.wanted[w] {
 		d.wanted[w] = true
 		d.Wants = append(d.Wants, w)
 	}
+}
+
+// absolute says whether a path can be looked at. Where a relative one leads
+// depends on the working directory of the process that reads it.
+func (d *discovery) absolute(p string) bool {
+	if p != "" && !path.IsAbs(p) && !d.relative[p] {
+		d.relative[p] = true
+		d.Unseen = append(d.Unseen, fact.Unseen{Source: "files", What: fact.Text(p), Why: fact.Unsupported,
+			Detail: "a flag or a file names it by a relative path, which depends on a working directory"})
+	}
+	return path.IsAbs(p)
 }
 
 // optional names what a component is configured to use but makes itself.

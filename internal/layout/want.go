@@ -19,6 +19,15 @@ const (
 	LookFleet     Verb = "fleet"     // Endpoint: as a handshake with the loopback SNI, repeated until no new API server answers
 )
 
+// ofPath says that a verb looks at a path of the node.
+func (v Verb) ofPath() bool {
+	switch v {
+	case LookManifests, LookKubelet, LookFile, LookListing, LookView:
+		return true
+	}
+	return false
+}
+
 // Want is one thing to look at next. Discover returns the wants that follow
 // from what has been seen; a source serves those of its verbs.
 type Want struct {

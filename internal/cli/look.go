@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -165,9 +166,9 @@ func (o *lookOptions) scope() (fact.Scope, error) {
 	} else if !info.IsDir() {
 		return fact.Scope{}, fmt.Errorf("opening the root: %s is no directory", root)
 	}
-	dir := o.kubernetesDir
+	dir := path.Join("/", filepath.ToSlash(o.kubernetesDir)) // of the node
 	if root == "/" {
-		if dir, err = filepath.Abs(dir); err != nil {
+		if dir, err = filepath.Abs(o.kubernetesDir); err != nil {
 			return fact.Scope{}, fmt.Errorf("finding the Kubernetes directory %s: %w", o.kubernetesDir, err)
 		}
 		if info, err := os.Stat(dir); dir != layout.DefaultKubernetesDir && (err != nil || !info.IsDir()) {

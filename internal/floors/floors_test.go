@@ -107,7 +107,12 @@ func TestTable(t *testing.T) {
 			t.Errorf("%s is not in the table of packages", l.dir())
 		}
 	}
+	rows := map[string]bool{}
 	for _, p := range Packages {
+		if rows[p.Dir] {
+			t.Errorf("%s has two rows in the table of packages", p.Dir)
+		}
+		rows[p.Dir] = true
 		if !slices.Contains(found, p.Dir) {
 			t.Errorf("%s is in the table of packages, and there is no such package", p.Dir)
 		}

@@ -58,7 +58,6 @@ var Packages = []Package{
 	{Floor: 1, Dir: "internal/layout", Line: "discovery: what runs here → credentials, their consumers, ports, what to look at next", May: []string{yaml}},
 	{Floor: 1, Dir: "internal/pki", Line: "PEM, kubeconfigs, chains, matching keys; keys are kept as their public side", May: []string{yaml, yamlParser}},
 	{Floor: 1, Dir: "internal/plan", Line: "what is due → steps as data, with what they change, what proves them, what is felt"},
-	{Floor: 1, Dir: "internal/plan", Line: "work as data: steps, what must be true before them, what proves them"},
 	{Floor: 1, Dir: "internal/policy", Line: "when a finding is due, for whom, and what its owner accepts", May: []string{yaml}},
 	{Floor: 1, Dir: "internal/release", Line: "the release calendar: support ends, skew, upgrade paths; from embedded tables"},
 	{Floor: 1, Dir: "internal/support", Line: "when the support of the running releases ends"},

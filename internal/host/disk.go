@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"syscall"
+
+	"perennial.dev/perennial/internal/fact"
+)
+
+// Disk changes a file system: the only part of the program that does. Paths
+// are the node's and are followed inside the root, as FS follows them.
+//
+// A file is never seen half-written: it is written under a temporary name in
+// the same directory, made durable, and renamed. The directory is held open
+// meanwhile, so that somebody who may change a directory above it cannot send
+// the change elsewhere. A change that has begun runs to its end; there is no
+// context, because one that is left behind would take effect at any time.
+//
+// One process at a time may use a Disk on the same root; Lock sees to that.
+type Disk struct {
+	fs     *FS
+	around Around
+}
+
+// NewDisk changes what f reads. around may be nil.
+func NewDisk(f *FS, around Around) *Disk {
+	if around == nil {
+		around = func(_ Op, do func() error) error { return do() }
+	}
+	return &Disk{fs: f, around: around}
+}
+
+// Access is who a file belongs to and who may use it.
+type Access struct {
+	Mode     uint32 // permission bits
+	UID, GID int
+}
+
+// private is the access of what nobody but the program's own user may read.
+func private() Access {
+	return Access{Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid()}
+}
+
+// ChangedError says that a file is not what the caller expects, so somebody
+// else has changed it.
+type ChangedError struct {
+	Want, Got string // digests; empty: no file
+}
+
+func (e *ChangedError) Error() string {
+	return fmt.Sprintf("it was changed by another program: expected %s, found %s; nothing was done to it, look and plan again", shown(e.Want), shown(e.Got))
+}
+
+func shown(digest string) string {
+	if digest == "" {
+		return "no file"
+	}
+	return digest
+}
+
+// ReadFile reads a file as FS.Read does.
+func (d *Disk) ReadFile(name string, limit int64) ([]byte, error) {
+	data, _, err := d.fs.Read(context.Background(), name, limit)
+	return data, err
+}
+
+// Digest is that of a regular file's content, as "sha256:<hex>", or the empty
+// string where nothing is.
+func (d *Disk) Digest(name string) (string, error) {
+	data, err := d.ReadFile(name, FileLimit)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "", nil
+	case err != nil:
+		return "", err
+	}
+	return fact.Digest(data), nil
+}
+
+// Replace gives a file new content. It keeps its mode, owner and, as far as
+// permitted, its extended attributes; where name is a symbolic link, the link
+// stays and what it leads to is replaced. A file whose digest is not before,
+// also when that becomes so meanwhile, is left alone: a *ChangedError.
+func (d *Disk) Replace(name string, data []byte, before string) error {
+	return d.replace("replacing", name, data, before, nil)
+}
+
+// Restore is Replace with the mode and the owner given.
+func (d *Disk) Restore(name string, data []byte, before string, as Access) error {
+	return d.replace("restoring", name, data, before, &as)
+}
+
+func (d *Disk) replace(doing, name string, data []byte, before string, as *Access) error {
+	p, err := d.target(name)
+	if err != nil {
+		return failed(doing, name, err)
+	}
+	defer p.close()
+	temporary, err := d.stageLike(p, data, before, as)
+	if err == nil {
+		err = d.commitOrDiscard(p, temporary, before)
+	}
+	return failed(doing, name, err)
+}
+
+// Stage does all of Replace but the rename, and returns the path of the
+// temporary, which is durable then. Commit or RemoveLeftover ends it.
+func (d *Disk) Stage(name string, data []byte, before string) (staged string, err error) {
+	p, err := d.target(name)
+	if err != nil {
+		return "", failed("preparing", name, err)
+	}
+	defer p.close()
+	temporary, err := d.stageLike(p, data, before, nil)
+	if err == nil {
+		err = d.syncDir(p)
+	}
+	return path.Join(p.dir, temporary), failed("preparing", name, err)
+}
+
+// StageNew does all of WriteNew but giving the file its name.
+func (d *Disk) StageNew(name string, data []byte, as Access) (staged string, err error) {
+	p, err := d.vacancy(name)
+	if err != nil {
+		return "", failed("preparing", name, err)
+	}
+	defer p.close()
+	temporary, err := d.stage(p, data, as, nil)
+	if err == nil {
+		err = d.syncDir(p)
+	}
+	return path.Join(p.dir, temporary), failed("preparing", name, err)
+}
+
+// Commit puts in place what Stage or StageNew prepared. Both files must still
+// have the digests given, else neither is touched: a *ChangedError. An empty
+// before is a file that is new.
+func (d *Disk) Commit(name, staged, before, after string) error {
+	open := d.target
+	if before == "" {
+		open = d.vacancy
+	}
+	p, err := open(name)
+	if err != nil {
+		return failed("replacing", name, err)
+	}
+	defer p.close()
+	if path.Dir(staged) != p.dir || !isTemporary(path.Base(staged)) {
+		return failed("replacing", name, fmt.Errorf("%s was not prepared for it", staged))
+	}
+	if err := p.expect(path.Base(staged), after); err != nil {
+		return failed("replacing "+name+" with", staged, err)
+	}
+	return failed("replacing", name, d.commit(p, path.Base(staged), before))
+}
+
+// WriteNew makes a file in a directory that exists. It fails with fs.ErrExist
+// where anything is, also a symbolic link that leads nowhere.
+func (d *Disk) WriteNew(name string, data []byte, as Access) error {
+	p, err := d.vacancy(name)
+	if err != nil {
+		return failed("writing", name, err)
+	}
+	defer p.close()
+	temporary, err := d.stage(p, data, as, nil)
+	if err == nil {
+		err = d.commitOrDiscard(p, temporary, "")
+	}
+	return failed("writing", name, err)
+}
+
+// WritePrivate is WriteNew for a file that only the program's own user may
+// read.
+func (d *Disk) WritePrivate(name string, data []byte) error {
+	return d.WriteNew(name, data, private())
+}
+
+// Backup copies a file to a new one that only the program's own user may read,
+// in a directory that it makes, and compares what then can be read there. A
+// copy that is there already, from a run that was cut off, is as good. It
+// returns what Restore needs: the digest and the access of the original.
+func (d *Disk) Backup(name, to string) (digest string, as Access, err error) {
+	data, meta, err := d.fs.Read(context.Background(), name, FileLimit)
+	if err != nil {
+		return "", Access{}, err
+	}
+	digest = fact.Digest(data)
+	if err := d.backup(data, digest, to); err != nil {
+		return "", Access{}, fmt.Errorf("backing up %s: %w", name, err)
+	}
+	return digest, Access{Mode: meta.Mode, UID: meta.UID, GID: meta.GID}, nil
+}
+
+func (d *Disk) backup(data []byte, digest, to string) error {
+	if err := d.MakeDir(path.Dir(to)); err != nil {
+		return err
+	}
+	err := d.WritePrivate(to, data)
+	there := errors.Is(err, fs.ErrExist)
+	if err != nil && !there {
+		return err
+	}
+	p, err := d.target(to)
+	if err != nil {
+		return failed("reading", to, err)
+	}
+	defer p.close()
+	if err := p.expect(p.name, digest); err != nil {
+		return failed("comparing", to, err)
+	}
+	if there { // whoever wrote it may have ended before its name was durable
+		return failed("writing", to, d.syncDir(p))
+	}
+	return nil
+}
+
+// Remove removes a file whose digest is before; a symbolic link is followed.
+func (d *Disk) Remove(name, before string) error {
+	p, err := d.target(name)
+	if err != nil {
+		return failed("removing", name, err)
+	}
+	defer p.close()
+	if err := p.expect(p.name, before); err != nil {
+		return failed("removing", name, err)
+	}
+	return failed("removing", name, d.remove(p, p.name))
+}
+
+// Append adds data to a file that exists, and returns when it is durable.
+// After an error any part of the data may be there.
+func (d *Disk) Append(name string, data []byte) error {
+	p, err := d.target(name)
+	if err != nil {
+		return failed("appending to", name, err)
+	}
+	defer p.close()
+	file, err := p.open(p.name, os.O_WRONLY|os.O_APPEND)
+	if err != nil {
+		return failed("appending to", name, err)
+	}
+	err = d.write(file, p.path(p.name), data)
+	if err == nil {
+		err = d.syncFile(file, p.path(p.name))
+	}
+	return failed("appending to", name, errors.Join(err, file.Close()))
+}
+
+// MakeDir makes a directory that only the program's own user may enter, and
+// those above it that are missing. One that is there must belong to that user
+// or to root, and nobody else may write to it.
+func (d *Disk) MakeDir(name string) error {
+	at, err := d.fs.resolve(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if above := path.Dir(path.Clean(name)); above != path.Clean(name) {
+			if err := d.makeAbove(above); err != nil {
+				return err
+			}
+		}
+		return failed("making", name, d.makeOne(name))
+	case err != nil:
+		return failed("making", name, err)
+	case !at.info.IsDir():
+		return failed("making", name, ErrNotDirectory)
+	}
+	var meta fact.Meta
+	describe(&meta, at.info)
+	if meta.Mode&0o022 != 0 || meta.UID != 0 && meta.UID != os.Geteuid() {
+		return failed("making", name, errors.New("it is there, and other users may write to it; make it root's with mode 0700"))
+	}
+	return nil
+}
+
+// makeAbove makes what is missing above a directory. What is there is the
+// machine's, with the access that it has.
+func (d *Disk) makeAbove(name string) error {
+	if at, err := d.fs.resolve(name); err == nil && at.info.IsDir() {
+		return nil
+	}
+	return d.MakeDir(name)
+}
+
+func (d *Disk) makeOne(name string) error {
+	p, err := d.vacancy(name)
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	op := Op{Do: Mkdir, Path: p.path(p.name), Mode: 0o700}
+	if err := d.around(op, func() error { return p.root.Mkdir(p.name, op.Mode) }); err != nil {
+		return err
+	}
+	return d.syncDir(p)
+}
+
+// failed says what was being done to which path, the cause, and where the
+// cause alone says too little, what to do. A nil error stays nil.
+func failed(doing, name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	err = innermost(err)
+	switch {
+	case errors.Is(err, syscall.EROFS):
+		err = fmt.Errorf("%w: mount it writable, or see why the kernel made it read-only (dmesg)", err)
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		err = fmt.Errorf("%w: free some (df -h, df -i) and try again", err)
+	case errors.Is(err, syscall.EPERM) && os.Geteuid() == 0:
+		err = fmt.Errorf("%w: root is refused, so it may be immutable (lsattr) or on a restricted mount", err)
+	case errors.Is(err, syscall.EBUSY):
+		err = fmt.Errorf("%w: it may be a mount point of its own (findmnt), which no rename can replace", err)
+	}
+	return &fs.PathError{Op: doing, Path: name, Err: err}
+}
+
+// innermost strips what os says of operation and path: the path there is
+// relative to a directory.
+func innermost(err error) error {
+	for {
+		switch e := err.(type) {
+		case *fs.PathError:
+			err = e.Err
+		case *os.LinkError:
+			err = e.Err
+		case *os.SyscallError:
+			err = e.Err
+		default:
+			return err
+		}
+	}
+}

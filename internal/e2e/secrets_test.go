@@ -85,7 +85,7 @@ func secrets(t *testing.T, block *pem.Block) []*big.Int {
 		return rsaSecrets(key)
 	}
 	if key, err := x509.ParseECPrivateKey(block.Bytes); err == nil {
-		return []*big.Int{key.D} //nolint:staticcheck // the number itself is what must not appear
+		return ecdsaSecrets(t, key)
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
@@ -95,10 +95,19 @@ func secrets(t *testing.T, block *pem.Block) []*big.Int {
 	case *rsa.PrivateKey:
 		return rsaSecrets(key)
 	case *ecdsa.PrivateKey:
-		return []*big.Int{key.D} //nolint:staticcheck // as above
+		return ecdsaSecrets(t, key)
 	}
 	t.Fatalf("a key of type %T", key)
 	return nil
+}
+
+func ecdsaSecrets(t *testing.T, key *ecdsa.PrivateKey) []*big.Int {
+	t.Helper()
+	scalar, err := key.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return []*big.Int{new(big.Int).SetBytes(scalar)}
 }
 
 func rsaSecrets(key *rsa.PrivateKey) []*big.Int { return append([]*big.Int{key.D}, key.Primes...) }

@@ -118,7 +118,21 @@ func Discover(scope fact.Scope, facts []fact.Fact) Layout {
 	d.findCredentials()
 	d.findPorts()
 	d.findWants()
+	d.findNothing()
 	return d.Layout
+}
+
+// findNothing says so where a whole look led to no part of a cluster: silence
+// would read as health.
+func (d *discovery) findNothing() {
+	if d.node.Root == "" || len(d.Components) > 0 || len(d.Credentials) > 0 || len(d.manifests) > 0 {
+		return
+	}
+	d.Unseen = append(d.Unseen, fact.Unseen{
+		Source: "files", What: fact.Text("a Kubernetes node in " + d.KubernetesDir), Why: fact.Unsupported,
+		Detail: "no manifest, no certificate and no process of one was found",
+		Hint:   "run this on a node, or say where its files are with --root or --kubernetes-dir",
+	})
 }
 
 // discovery is the work in progress of one Discover.

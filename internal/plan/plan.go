@@ -45,6 +45,7 @@ const (
 	Accept  Verb = "accept"  // put a certificate that an external CA signed in place
 	Refresh Verb = "refresh" // bring a copy of a kubeconfig up to date
 	Turn    Verb = "turn"    // make kubelet.conf name the file that the kubelet renews
+	Restore Verb = "restore" // put back what a step of an earlier plan replaced
 	Restart Verb = "restart" // end a process, so that its supervisor starts it again
 )
 
@@ -59,6 +60,7 @@ type Step struct {
 	Files  []File   `json:"files,omitempty"`
 	Sign   *Sign    `json:"sign,omitempty"`
 	Stop   *Stop    `json:"stop,omitempty"`
+	Back   []Back   `json:"back,omitempty"`
 	Expect []Expect `json:"expect"`         // all must hold afterwards
 	Once   string   `json:"once,omitempty"` // why it cannot be undone; empty when it can
 }
@@ -87,6 +89,13 @@ type Sign struct {
 	AddIPs   []string      `json:"addIPs,omitempty"`
 	Spec     string        `json:"spec,omitempty"`     // for a missing one: the credential's name
 	Replaces string        `json:"replaces,omitempty"` // fingerprint of the old certificate
+}
+
+// Back is a file to restore from a backup.
+type Back struct {
+	Path   string `json:"path"`
+	Backup string `json:"backup"` // path of the copy
+	Digest string `json:"digest"` // of the copy
 }
 
 // Stop is the process that a restart ends.

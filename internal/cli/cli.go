@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/timeline"
 )
 
@@ -41,6 +42,8 @@ func (e exit) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 // usageError is a call that cannot be understood.
 type usageError struct{ error }
 
+func (u usageError) Unwrap() error { return u.error }
+
 // hinted is an error with a next step.
 type hinted struct {
 	error
@@ -53,7 +56,7 @@ func (h hinted) Unwrap() error { return h.error }
 func Main(ctx context.Context, args []string, s Streams) int {
 	root := newRoot(s)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	var ended exit
 	switch {
 	case err == nil:
@@ -63,14 +66,27 @@ func Main(ctx context.Context, args []string, s Streams) int {
 	case ctx.Err() != nil:
 		return timeline.ExitInterrupted
 	}
-	fmt.Fprintf(s.Err, "perennial: %v\n", err)
+	_, usage := errors.AsType[usageError](err)
+	usage = usage || isUsage(err)
+	complain(s, "perennial: ", err.Error())
 	if h, ok := errors.AsType[hinted](err); ok {
-		fmt.Fprintf(s.Err, "hint: %s\n", h.hint)
+		complain(s, "hint: ", h.hint)
+	} else if usage {
+		complain(s, "hint: ", cmd.CommandPath()+" --help")
 	}
-	if _, ok := errors.AsType[usageError](err); ok || isUsage(err) {
+	if usage {
 		return timeline.ExitUsage
 	}
 	return timeline.ExitFailed
+}
+
+// complain writes what may quote an argument, a path or a file, safe for a
+// terminal.
+func complain(s Streams, start, text string) {
+	for line := range strings.SplitSeq(text, "\n") {
+		fmt.Fprintf(s.Err, "%s%s\n", start, fact.Text(line))
+		start = ""
+	}
 }
 
 // isUsage recognises cobra's own complaints, which have no type.
@@ -97,8 +113,10 @@ func newRoot(s Streams) *cobra.Command {
 It only looks: nothing is changed. Run it as root on a control-plane node to
 see the keys; without root it says what it could not see.`,
 		SilenceErrors: true, SilenceUsage: true,
-		Args: cobra.NoArgs,
+		Args: knownCommand,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		SuggestionsMinimumDistance: 2,
 	}
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
@@ -111,6 +129,18 @@ see the keys; without root it says what it could not see.`,
 		return usageError{hinted{err, cmd.CommandPath() + " --help"}}
 	})
 	return root
+}
+
+// knownCommand is asked when no command has the name of the first argument.
+func knownCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := "perennial --help"
+	if like := root.SuggestionsFor(args[0]); len(like) > 0 {
+		hint = "did you mean perennial " + like[0] + "?"
+	}
+	return usageError{hinted{fmt.Errorf("unknown command %q", fact.Text(args[0])), hint}}
 }
 
 // display is how a report is shown: what the terminal can do, unless a flag

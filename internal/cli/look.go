@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"os"
 	"path"
 	"path/filepath"
@@ -186,7 +187,8 @@ func normalEndpoint(e string) (string, error) {
 	if err != nil {
 		host, port = strings.Trim(e, "[]"), "6443"
 	}
-	if host == "" || strings.ContainsAny(host, "/ @?#") {
+	_, noAddress := netip.ParseAddr(host)
+	if host == "" || strings.ContainsAny(host, "/ @?#") || strings.Contains(host, ":") && noAddress != nil {
 		return "", fmt.Errorf("reading the endpoint %q: want host:port", fact.Text(e))
 	}
 	if _, err := net.LookupPort("tcp", port); err != nil {

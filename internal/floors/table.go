@@ -63,7 +63,8 @@ var Packages = []Package{
 	{Floor: 1, Dir: "internal/support", Line: "when the support of the running releases ends"},
 	{Floor: 1, Dir: "internal/timeline", Line: "merge, judge at one instant, sort; headline, worst verdict, exit codes"},
 
-	{Floor: 2, Dir: "internal/host", Line: "files below a root, /proc, the node's clock", May: []string{"golang.org/x/sys/unix"}},
+	{Floor: 2, Dir: "internal/host", Line: "files below a root, /proc, the node's clock; the only writer, the lock, the end of a process", May: []string{"golang.org/x/sys/unix"}},
+	{Floor: 2, Dir: "internal/journal", Line: "the record of what is changed: intended, done, proven; checked line by line"},
 	{Floor: 2, Dir: "internal/wire", Line: "TLS handshakes without credentials, GET /version"},
 
 	{Floor: 3, Dir: "internal/report", Line: "renders a timeline as table, wide, JSON or YAML", May: []string{yaml}},
@@ -72,6 +73,7 @@ var Packages = []Package{
 	{Floor: 5, Dir: "cmd/perennial", Line: "main: arguments, streams and the exit code"},
 	{Floor: 5, Dir: "internal/cli", Line: "the commands", May: []string{cobra, "golang.org/x/term"}},
 
+	{Floor: Tests, Dir: "internal/crashdisk", Line: "what a disk may hold after a power failure, from a record of what was done to it"},
 	{Floor: Tests, Dir: "internal/docs", Line: "generates the pages under docs/ and compares them"},
 	{Floor: Tests, Dir: "internal/e2e", Line: "tests the built program on real control planes of the lab"},
 	{Floor: Tests, Dir: "internal/floors", Line: "this table, and what holds the packages to it"},

@@ -110,7 +110,7 @@ func ends(cal *release.Calendar, r running, observed time.Time) (finding.Finding
 		SafeStart: path.Start, Reason: path.String(), Evidence: finding.Evidence{Version: r.version, Notes: []fact.Text{fact.Text("seen by " + r.from)}}, Fix: fix(v, path),
 	}
 	if row, known := cal.Lookup(v.Minor); known {
-		f.Life = finding.Life{Start: row.Released.Day, End: end}
+		f.Life = finding.Life{Start: row.Released.Day, End: f.End.Date}
 	}
 	if vendor := v.Vendor(); vendor != "" {
 		f.Evidence.Notes = append(f.Evidence.Notes, fact.Text("this is a build by "+vendor+", who may support it for longer than upstream"))

@@ -106,6 +106,13 @@ func up(ctx context.Context, labs *registry, o upOptions, given *pflag.FlagSet, 
 	}
 	defer unlock()
 	s, err := labs.open()
+	if err == nil && !s.Made {
+		// Whoever was making it was killed.
+		if err = labs.remove(); err != nil {
+			return s, err
+		}
+		err = os.ErrNotExist
+	}
 	switch {
 	case err == nil:
 		if err := o.agrees(s, given); err != nil {

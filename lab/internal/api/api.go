@@ -26,7 +26,11 @@ import (
 type Client struct {
 	server string
 	http   *http.Client
+	end    time.Time
 }
+
+// End is when the client certificate expires.
+func (c *Client) End() time.Time { return c.end }
 
 // Answer is a complete response.
 type Answer struct {
@@ -87,6 +91,7 @@ func FromKubeconfig(path string) (*Client, error) {
 	return &Client{
 		server: strings.TrimSuffix(config.Clusters[0].Cluster.Server, "/"),
 		http:   &http.Client{Transport: transport, Timeout: 30 * time.Second},
+		end:    pair.Leaf.NotAfter,
 	}, nil
 }
 

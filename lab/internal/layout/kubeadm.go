@@ -64,7 +64,11 @@ func Create(s Settings) (Settings, error) {
 			return s, err
 		}
 	}
-	return s, s.moveProbes()
+	if err := s.moveProbes(); err != nil {
+		return s, err
+	}
+	s.Made = true
+	return s, s.Save()
 }
 
 func (s Settings) check() error {

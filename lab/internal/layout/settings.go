@@ -40,6 +40,7 @@ type Settings struct {
 	CALife       time.Duration `json:"caLifeNanoseconds"`
 	KeyAlgorithm string        `json:"keyAlgorithm,omitempty"` // empty for kubeadm's default
 	Ports        Ports         `json:"ports"`
+	Made         bool          `json:"made"` // false while its files are being written
 }
 
 // Ports are all on 127.0.0.1.

@@ -104,10 +104,12 @@ func (a *asker) defineResource(ctx context.Context) (Codes, error) {
 	return a.twice(ctx, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", definition, "/apis/"+group+"/v1/"+plural)
 }
 
+// bindRole binds the role of which "view" is made: "view" itself is empty in a
+// new cluster until the controller manager has put it together.
 func (a *asker) bindRole(ctx context.Context) (Codes, error) {
 	user := "story-reader-" + a.moment
 	binding := object("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", user, map[string]any{
-		"roleRef":  map[string]string{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+		"roleRef":  map[string]string{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:aggregate-to-view"},
 		"subjects": []any{map[string]string{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}},
 	})
 	return a.twice(ctx, "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", binding,

@@ -90,6 +90,11 @@ func tell(ctx context.Context, lab Lab, o Options, ending *Ending, start time.Ti
 		return err
 	}
 	defer client.Forget()
+	then := ending.LoopbackEnd.Add(o.Past)
+	if client.End().Before(then) {
+		return fmt.Errorf("telling the story: the client certificate in %s ends on %s, before the story does; make the lab with --cert-life 3650d",
+			lab.Kubeconfig, client.End().UTC().Format(time.DateOnly))
+	}
 	run := strconv.FormatInt(start.Unix()%1e6, 36)
 	patience := 20 * time.Second
 	moment := func(n int, title ...string) error {
@@ -117,7 +122,6 @@ func tell(ctx context.Context, lab Lab, o Options, ending *Ending, start time.Ti
 	// this took while all was well.
 	patience = max(5*time.Second, 3*time.Since(asked))
 
-	then := ending.LoopbackEnd.Add(o.Past)
 	day := fmt.Sprintf("day %d", int(math.Ceil(then.Sub(start).Hours()/24)))
 	fmt.Fprintf(o.Notes, "moving the lab's clock to %s, %v past the loopback certificate's end\n", then.UTC().Format(time.RFC3339), o.Past)
 	if err := clock.Set(lab.Clock, offset+then.Sub(start)); err != nil {
@@ -200,15 +204,19 @@ func (e *Ending) print(o Options) {
 	for j, r := range rows {
 		var cells []string
 		for _, c := range e.Columns {
-			cells = append(cells, c.Codes[j].String())
+			cell := c.Codes[j].String()
+			if !slices.Equal(c.Codes[j], r.well) {
+				cell += " !"
+			}
+			cells = append(cells, cell)
 		}
-		line(r.title, cells, func(i int) bool { return !slices.Equal(e.Columns[i].Codes[j], r.well) })
+		line(r.title, cells, func(i int) bool { return strings.HasSuffix(cells[i], "!") })
 	}
 	if e.Message != "" {
 		fmt.Fprintf(o.Out, "\nIn the API server's words:\n%s\n", wrap(e.Message, 78))
 	}
 	if e.OwnCheck != "" {
-		fmt.Fprintf(o.Out, "\nIts own check of that certificate counts how long the server has run and not\nthe clock, so moving the clock does not show it: %s\n", e.OwnCheck)
+		fmt.Fprintf(o.Out, "\nIts own check of that certificate counts how long the server has run, not what\nthe clock says, so it does not see the jump:\n  %s\n", e.OwnCheck)
 	}
 }
 

@@ -74,19 +74,23 @@ func parsePrivate(der []byte, kind string) (fact.Key, error) {
 	if modulusBits(der) > maxPrivateBits {
 		return fact.Key{}, errKeyLarge
 	}
-	formats := []string{"PKCS#8", "PKCS#1", "SEC1"}
-	switch kind {
-	case "RSA PRIVATE KEY":
-		formats = []string{"PKCS#1", "PKCS#8", "SEC1"}
-	case "EC PRIVATE KEY":
-		formats = []string{"SEC1", "PKCS#8", "PKCS#1"}
-	}
-	for _, format := range formats {
-		if public, ok := publicOf(der, format); ok {
-			return describeKey(public, format)
+	for _, format := range formatsOf(kind) {
+		if private, ok := decodePrivate(der, format); ok {
+			return describeKey(private.Public(), format)
 		}
 	}
 	return fact.Key{}, errNoKey
+}
+
+// formatsOf lists the formats to try for a type of block.
+func formatsOf(kind string) []string {
+	switch kind {
+	case "RSA PRIVATE KEY":
+		return []string{"PKCS#1", "PKCS#8", "SEC1"}
+	case "EC PRIVATE KEY":
+		return []string{"SEC1", "PKCS#8", "PKCS#1"}
+	}
+	return []string{"PKCS#8", "PKCS#1", "SEC1"}
 }
 
 // modulusBits is the size of an RSA private key's modulus, in PKCS#1 or
@@ -110,7 +114,11 @@ func modulusBits(der []byte) int {
 	return key.Modulus.BitLen()
 }
 
-func publicOf(der []byte, format string) (crypto.PublicKey, bool) {
+// hasPublic is what all private keys of the standard library have in common;
+// those that cannot sign (X25519) have no more.
+type hasPublic interface{ Public() crypto.PublicKey }
+
+func decodePrivate(der []byte, format string) (hasPublic, bool) {
 	var private any
 	var err error
 	switch format {
@@ -124,11 +132,8 @@ func publicOf(der []byte, format string) (crypto.PublicKey, bool) {
 	if err != nil {
 		return nil, false
 	}
-	signer, ok := private.(interface{ Public() crypto.PublicKey })
-	if !ok {
-		return nil, false
-	}
-	return signer.Public(), true
+	key, ok := private.(hasPublic)
+	return key, ok
 }
 
 func parsePublic(der []byte) (fact.Key, error) {

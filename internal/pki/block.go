@@ -13,6 +13,7 @@ import (
 // where the others are and what is wrong with them.
 type block struct {
 	raw       []byte // from the BEGIN line to the end of the END line
+	at        int    // where raw begins in the file
 	kind      string // CERTIFICATE, PRIVATE KEY ...; empty where it is none that is known
 	number    int    // in the file, from 1
 	line      int    // of the BEGIN line, from 1
@@ -73,7 +74,7 @@ func scan(data []byte, found func(block)) {
 			b.fault = "is indented, so Kubernetes does not see it"
 			found(*b)
 		case bytes.HasPrefix(text, end) && open != nil:
-			open.raw = data[start:next]
+			open.raw, open.at = data[start:next], start
 			found(*open)
 			open = nil
 		}

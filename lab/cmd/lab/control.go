@@ -44,7 +44,7 @@ func statusOf(s layout.Settings) (labStatus, error) {
 	return st, err
 }
 
-func newList(*registry) *cobra.Command {
+func newList() *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the labs", Args: cobra.NoArgs,
@@ -152,7 +152,7 @@ func newClock(labs *registry) *cobra.Command {
 the machine's. A step such as +366d, -2h or +1d12h counts from the lab's time;
 an instant (RFC 3339, or a date) is set as it is; reset returns to real time.
 Timers and timeouts do not jump: only the wall clock does.`,
-		Args: cobra.MaximumNArgs(1), DisableFlagParsing: false,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := labs.open()
 			if err != nil {

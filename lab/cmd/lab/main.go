@@ -70,7 +70,7 @@ Several labs can run side by side; --name or LAB_NAME says which is meant.`,
 	root.PersistentFlags().StringVar(&labs.name, "name", name, "the lab's name")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		newBuild(), newUp(labs), newDown(labs), newList(labs), newStatus(labs),
+		newBuild(), newUp(labs), newDown(labs), newList(), newStatus(labs),
 		newComponent(labs, "stop", "End a component and keep it stopped"),
 		newComponent(labs, "start", "Start a stopped component"),
 		newComponent(labs, "restart", "Restart a component"),

@@ -26,58 +26,64 @@ func buildFlags(version, overlayFile string) []string {
 }
 
 // compile builds the module in dir into the file binary.
-func compile(ctx context.Context, tool goTool, version, dir, overlayFile, binary string, w io.Writer) error {
-	flags := buildFlags(version, overlayFile)
-	total, err := countPackages(ctx, dir, overlayFile)
+func compile(ctx context.Context, version, dir, overlayFile, binary string, show *progress) error {
+	total, err := countPackages(ctx, dir, overlayFile, show)
 	if err != nil {
 		return err
 	}
+	show.compiling(total)
 	part := binary + ".part"
-	cmd := exec.CommandContext(ctx, "go", append(append([]string{"build", "-v", "-o", part}, flags...), ".")...)
-	cmd.Dir = dir
-	cmd.Env = goEnv()
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
+	args := append([]string{"build", "-v", "-o", part}, buildFlags(version, overlayFile)...)
+	if _, err := followGo(ctx, dir, show, append(args, ".")...); err != nil {
 		return err
-	}
-	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("running go build: %w", err)
-	}
-	show := newProgress(w, fmt.Sprintf("building Kubernetes %s with %s", version, tool.version), total)
-	complaints := followBuild(stderr, show)
-	err = cmd.Wait()
-	show.finish(err == nil)
-	if err != nil {
-		return fmt.Errorf("running go build in %s: %w\n%s", dir, err, strings.Join(complaints, "\n"))
 	}
 	return os.Rename(part, binary)
 }
 
 // countPackages resolves all imports, which downloads the modules, and counts
 // the packages to compile.
-func countPackages(ctx context.Context, dir, overlayFile string) (int, error) {
-	out, err := runGo(ctx, dir, "list", "-deps", "-overlay="+overlayFile, ".")
-	if err != nil {
-		return 0, err
-	}
-	return strings.Count(string(out), "\n"), nil
+func countPackages(ctx context.Context, dir, overlayFile string, show *progress) (int, error) {
+	out, err := followGo(ctx, dir, show, "list", "-deps", "-overlay="+overlayFile, ".")
+	return strings.Count(out, "\n"), err
 }
 
-// followBuild counts the package lines of go build -v and returns the others,
-// which are what the compiler had to say.
-func followBuild(r io.Reader, show *progress) []string {
+// followGo runs the go command in dir, shows its progress, and returns its
+// standard output.
+func followGo(ctx context.Context, dir string, show *progress, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = dir
+	cmd.Env = goEnv()
+	var out strings.Builder
+	cmd.Stdout = &out
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return "", err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", fmt.Errorf("running go %s: %w", args[0], err)
+	}
+	complaints := followLines(stderr, show)
+	if err := cmd.Wait(); err != nil {
+		return "", fmt.Errorf("running go %s in %s: %w\n%s", args[0], dir, err, strings.Join(complaints, "\n"))
+	}
+	return out.String(), nil
+}
+
+// followLines counts modules fetched and packages compiled (go build -v), and
+// returns the other lines, which are what the go command had to say.
+func followLines(r io.Reader, show *progress) []string {
 	var others []string
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
 		line := lines.Text()
 		switch {
+		case strings.HasPrefix(line, "go: downloading"), strings.HasPrefix(line, "go: finding"):
+			show.fetched()
 		case line == generated:
 			show.linking()
 		case strings.ContainsAny(line, " \t#"):
-			if !strings.HasPrefix(line, "go: downloading") {
-				others = append(others, line)
-			}
+			others = append(others, line)
 		default:
 			show.compiled()
 		}

@@ -11,7 +11,6 @@ import (
 	"go/build"
 	"go/parser"
 	"go/token"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -61,8 +60,7 @@ func (c component) Package() string { return strings.ReplaceAll(c.name, "-", "")
 func (c component) Name() string { return c.name }
 
 // writeModule generates the Go module of one Kubernetes version into dir.
-func writeModule(ctx context.Context, tool goTool, version, dir string, w io.Writer) error {
-	fmt.Fprintf(w, "fetching the Go modules of Kubernetes %s\n", version)
+func writeModule(ctx context.Context, version, dir string) error {
 	kube, err := download(ctx, kubernetes, "v"+version)
 	if err != nil {
 		return err

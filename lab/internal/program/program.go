@@ -113,6 +113,13 @@ func (p Program) complete() bool {
 }
 
 func (p Program) build(ctx context.Context, tool goTool, w io.Writer) error {
+	show := newProgress(w, fmt.Sprintf("building Kubernetes %s (%s)", p.Version, tool.version))
+	err := p.buildShown(ctx, tool, show)
+	show.finish(err == nil)
+	return err
+}
+
+func (p Program) buildShown(ctx context.Context, tool goTool, show *progress) error {
 	overlayFile, err := overlay.Write(tool.root, tool.version, filepath.Join(p.Dir, "overlay"))
 	if err != nil {
 		return err
@@ -121,11 +128,11 @@ func (p Program) build(ctx context.Context, tool goTool, w io.Writer) error {
 	if err := os.RemoveAll(module); err != nil {
 		return err
 	}
-	if err := writeModule(ctx, tool, p.Version, module, w); err != nil {
+	if err := writeModule(ctx, p.Version, module); err != nil {
 		return err
 	}
 	binary := filepath.Join(p.Dir, "perennial-lab-program")
-	if err := compile(ctx, tool, p.Version, module, overlayFile, binary, w); err != nil {
+	if err := compile(ctx, p.Version, module, overlayFile, binary, show); err != nil {
 		return err
 	}
 	return p.link(binary)

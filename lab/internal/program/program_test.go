@@ -3,9 +3,9 @@
 package program
 
 import (
-	"bytes"
 	"go/parser"
 	"go/token"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -142,14 +142,27 @@ var _ = util.X
 	}
 }
 
-func TestFollowBuild(t *testing.T) {
-	var shown bytes.Buffer
-	p := &progress{w: &shown, title: "building", total: 3, phase: "compiled", start: time.Now(), stop: make(chan struct{})}
-	complaints := followBuild(strings.NewReader("go: downloading a v1\nfmt\nk8s.io/api\n# k8s.io/broken\n./x.go:1:1: undefined: y\nperennial.dev/lab-program\n"), p)
-	if p.count != 2 || !strings.Contains(p.phase, "linking") {
-		t.Errorf("counted %d, phase %q", p.count, p.phase)
+func TestProgress(t *testing.T) {
+	p := &progress{w: io.Discard, title: "building Kubernetes 1.37.10 (go1.26.10)", start: time.Now().Add(-59*time.Minute - 59*time.Second)}
+	lines := func(text string) []string { return followLines(strings.NewReader(text), p) }
+	lines("go: downloading a v1\ngo: downloading b v1\n")
+	if got := p.line(); !strings.Contains(got, "2 modules fetched") {
+		t.Error(got)
+	}
+	p.compiling(2844)
+	complaints := lines("fmt\nk8s.io/api\n# k8s.io/broken\n./x.go:1:1: undefined: y\ngo: downloading c v1\n")
+	if got := p.line(); !strings.Contains(got, "2 of up to 2844 packages") {
+		t.Error(got)
 	}
 	if got := strings.Join(complaints, "|"); got != "# k8s.io/broken|./x.go:1:1: undefined: y" {
 		t.Errorf("the compiler's complaints are %q", got)
+	}
+	p.count = 2844
+	if got := p.line(); len(got) > 80 {
+		t.Errorf("%d columns: %s", len(got), got)
+	}
+	lines("perennial.dev/lab-program\n")
+	if got := p.line(); !strings.Contains(got, "linking") {
+		t.Error(got)
 	}
 }

@@ -24,13 +24,21 @@ type progress struct {
 	done  sync.WaitGroup
 
 	mu    sync.Mutex
-	count int
-	phase string
+	phase phase
+	count int // modules fetched, or packages compiled
 }
 
-func newProgress(w io.Writer, title string, total int) *progress {
+type phase int
+
+const (
+	fetching phase = iota
+	compiling
+	linking
+)
+
+func newProgress(w io.Writer, title string) *progress {
 	f, isFile := w.(*os.File)
-	p := &progress{w: w, title: title, total: total, start: time.Now(), stop: make(chan struct{}), phase: "compiled"}
+	p := &progress{w: w, title: title, start: time.Now(), stop: make(chan struct{})}
 	p.live = isFile && term.IsTerminal(int(f.Fd()))
 	every := 15 * time.Second
 	if p.live {
@@ -52,27 +60,49 @@ func newProgress(w io.Writer, title string, total int) *progress {
 	return p
 }
 
-func (p *progress) compiled() {
+func (p *progress) fetched()  { p.step(fetching) }
+func (p *progress) compiled() { p.step(compiling) }
+
+func (p *progress) step(of phase) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.count++
+	if p.phase == of {
+		p.count++
+	}
+}
+
+func (p *progress) compiling(total int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.phase, p.count, p.total = compiling, 0, total
 }
 
 func (p *progress) linking() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.phase = "compiled, linking"
+	p.phase = linking
+}
+
+// line fits a terminal of 80 columns.
+func (p *progress) line() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	doing := "linking"
+	switch p.phase {
+	case fetching:
+		doing = fmt.Sprintf("%d modules fetched", p.count)
+	case compiling:
+		doing = fmt.Sprintf("%d of up to %d packages", p.count, p.total)
+	}
+	return fmt.Sprintf("%s: %s, %v", p.title, doing, since(p.start))
 }
 
 func (p *progress) show() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	line := fmt.Sprintf("%s: %d of at most %d packages %s, %v", p.title, p.count, p.total, p.phase, since(p.start))
 	if p.live {
-		fmt.Fprintf(p.w, "\r\x1b[K%s", line)
+		fmt.Fprintf(p.w, "\r\x1b[K%s", p.line())
 		return
 	}
-	fmt.Fprintln(p.w, line)
+	fmt.Fprintln(p.w, p.line())
 }
 
 func (p *progress) finish(ok bool) {

@@ -198,6 +198,23 @@ func (s *search) accepts(p *partial) error {
 	return err
 }
 
+// unverifiable says that no program written in Go can check the signature,
+// whoever made it (crypto/x509, checkSignature).
+func unverifiable(c fact.Cert) bool {
+	switch c.SignatureAlgorithm {
+	case x509.UnknownSignatureAlgorithm, x509.MD2WithRSA, x509.MD5WithRSA, x509.DSAWithSHA1, x509.DSAWithSHA256:
+		return true
+	}
+	return false
+}
+
+func algorithmOf(c fact.Cert) string {
+	if c.SignatureAlgorithm == x509.UnknownSignatureAlgorithm {
+		return "an algorithm that is not known"
+	}
+	return c.SignatureAlgorithm.String()
+}
+
 func (s *search) failure(leaf fact.Cert) error {
 	top := s.deadEnd
 	if top.Certificate == nil {
@@ -211,6 +228,8 @@ func (s *search) failure(leaf fact.Cert) error {
 		return fmt.Errorf("more than %d certificates could be the issuer %s, and none of those tried is", maxChecks, issuer)
 	case len(s.anchors) == 0:
 		return errors.New("there is no trusted certificate to verify with")
+	case s.sameName && unverifiable(top):
+		return fmt.Errorf("it is signed with %s, which Kubernetes does not accept", algorithmOf(top))
 	case s.sameName:
 		return fmt.Errorf("the trusted certificate with the issuer's name, %s, has another key: it was replaced", issuer)
 	case top.Raw != nil && SelfSigned(top):

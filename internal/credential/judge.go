@@ -270,7 +270,11 @@ func (j *judge) readable(c layout.Credential, f fact.File) bool {
 		return false
 	}
 	if f.Problem != "" {
-		base.Code, base.Reason, base.Fix = finding.FileMalformed, c.Path+": "+f.Problem.String(), restoreFix(c)
+		problem := f.Problem.String()
+		if c.Role == layout.Kubeconfig && f.Kubeconfig == nil {
+			problem = "it is no kubeconfig (" + problem + ")"
+		}
+		base.Code, base.Reason, base.Fix = finding.FileMalformed, c.Path+": "+problem, restoreFix(c)
 		j.add(base)
 	}
 	if f.Kubeconfig != nil {

@@ -56,8 +56,8 @@ func hostileKubeconfigs() []bad {
 		{name: "embedded data that is plain PEM", change: func(_ *testing.T, n *testnode.Node) {
 			n.Edit(scheduler, "client-key-data: ", "client-key-data: '-----BEGIN EC PRIVATE KEY-----' #")
 		}, want: broken, exit: 11},
-		{name: "a list", change: write(scheduler, "- a\n- b\n"), gone: lost, want: broken, exit: 11},
-		{name: "a number", change: write(scheduler, "42\n"), gone: lost, want: broken, exit: 11},
+		{name: "a list", change: write(scheduler, "- a\n- b\n"), gone: lost, want: broken, exit: 11, says: []string{"it is no kubeconfig"}},
+		{name: "a number", change: write(scheduler, "42\n"), gone: lost, want: broken, exit: 11, says: []string{"it is no kubeconfig"}},
 		{name: "an alias bomb", change: write(scheduler, bomb()), gone: lost, want: broken, exit: 11},
 		{name: "deep nesting", change: write(scheduler, "kind: Config\nusers: "+strings.Repeat("[", 50_000)), gone: lost, want: broken, exit: 11},
 		{name: "a million entries", change: write(scheduler, "kind: Config\nusers:\n"+strings.Repeat("- {name: a}\n", 400_000)), gone: lost, want: broken, exit: 11},

@@ -52,17 +52,30 @@ func cutLoopback(pid int) (int, error) {
 	if err == nil {
 		return len(loopback), nil
 	}
-	for _, s := range loopback {
-		out, ssErr := exec.Command("ss", "-K", "src", s.local.String(), "dst", s.remote.String()).CombinedOutput()
-		if ssErr != nil {
-			return 0, fmt.Errorf("cutting the loopback connections of process %d: %w; and by ss -K: %w %s; one of the two must be allowed (CAP_SYS_PTRACE or CAP_NET_ADMIN)",
-				pid, err, ssErr, bytes.TrimSpace(out))
-		}
-	}
-	if left, _ := socketsOf(pid); containsAny(toItself(left), loopback) {
-		return 0, fmt.Errorf("cutting the loopback connections of process %d: %w; ss -K left them open, it needs CAP_NET_ADMIN", pid, err)
+	if destroyErr := destroyAll(pid, loopback); destroyErr != nil {
+		return 0, fmt.Errorf("cutting the loopback connections of process %d: %w; and by ss -K: %w; it needs CAP_SYS_PTRACE or CAP_NET_ADMIN here", pid, err, destroyErr)
 	}
 	return len(loopback), nil
+}
+
+// destroyAll asks the kernel to destroy the sockets. ss ends with 0 whether it
+// could or not, so the sockets are looked at again.
+func destroyAll(pid int, sockets []socket) error {
+	var said []byte
+	for _, s := range sockets {
+		cmd := exec.Command("ss", "-tK", "src", s.local.String(), "dst", s.remote.String())
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("running ss: %w", err)
+		}
+		said = append(said, bytes.TrimSpace(stderr.Bytes())...)
+	}
+	left, err := socketsOf(pid)
+	if err == nil && containsAny(toItself(left), sockets) {
+		err = fmt.Errorf("they are still open: %s", said)
+	}
+	return err
 }
 
 func containsAny(all, some []socket) bool {

@@ -347,12 +347,14 @@ func connectToSelf() {
 	select {}
 }
 
-func TestCutLoopback(t *testing.T) {
+// selfConnected is a process that holds three connections to itself and one to
+// this one's listener, and says on lines when one of them ends.
+func selfConnected(t *testing.T) (pid int, other string, lines *bufio.Scanner) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "SUPERVISE_TEST_ROLE=loopback")
 	cmd.Stdin = strings.NewReader(listener.Addr().String() + "\n")
@@ -363,36 +365,57 @@ func TestCutLoopback(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer cmd.Wait()
-	defer cmd.Process.Kill()
-	lines := bufio.NewScanner(out)
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait(); listener.Close() })
+	lines = bufio.NewScanner(out)
 	if !lines.Scan() || lines.Text() != "connected" {
 		t.Fatalf("got %q", lines.Text())
 	}
-	n, err := cutLoopback(cmd.Process.Pid)
+	return cmd.Process.Pid, listener.Addr().String(), lines
+}
+
+func TestCutLoopback(t *testing.T) {
+	pid, other, lines := selfConnected(t)
+	n, err := cutLoopback(pid)
 	if err != nil || n != 3 {
 		t.Fatalf("cut %d connections, %v; want 3", n, err)
 	}
+	assertOnlyOwnEnded(t, pid, other, lines)
+	if _, err := cutLoopback(0); err == nil {
+		t.Error("cutting a component that does not run succeeded")
+	}
+}
+
+func TestDestroy(t *testing.T) {
+	pid, other, lines := selfConnected(t)
+	sockets, err := socketsOf(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := destroyAll(pid, toItself(sockets)); err != nil {
+		t.Skipf("no right to destroy sockets: %v", err)
+	}
+	assertOnlyOwnEnded(t, pid, other, lines)
+}
+
+func assertOnlyOwnEnded(t *testing.T, pid int, other string, lines *bufio.Scanner) {
+	t.Helper()
 	for range 3 {
 		if !lines.Scan() || lines.Text() != "own ended" {
 			t.Errorf("got %q", lines.Text())
 		}
 	}
-	left, err := socketsOf(cmd.Process.Pid)
+	left, err := socketsOf(pid)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var others int
 	for _, s := range left {
-		if s.state == tcpEstablished && s.remote.String() == listener.Addr().String() {
+		if s.state == tcpEstablished && s.remote.String() == other {
 			others++
 		}
 	}
 	if others != 1 {
 		t.Errorf("%d connections to others are left, want 1", others)
-	}
-	if _, err := cutLoopback(0); err == nil {
-		t.Error("cutting a component that does not run succeeded")
 	}
 }
 

@@ -105,60 +105,9 @@ func (d *Disk) replace(doing, name string, data []byte, before string, as *Acces
 	defer p.close()
 	temporary, err := d.stageLike(p, data, before, as)
 	if err == nil {
-		err = d.commitOrDiscard(p, temporary, before)
+		err = d.commit(p, temporary, before)
 	}
 	return failed(doing, name, err)
-}
-
-// Stage does all of Replace but the rename, and returns the path of the
-// temporary, which is durable then. Commit or RemoveLeftover ends it.
-func (d *Disk) Stage(name string, data []byte, before string) (staged string, err error) {
-	p, err := d.target(name)
-	if err != nil {
-		return "", failed("preparing", name, err)
-	}
-	defer p.close()
-	temporary, err := d.stageLike(p, data, before, nil)
-	if err == nil {
-		err = d.syncDir(p)
-	}
-	return path.Join(p.dir, temporary), failed("preparing", name, err)
-}
-
-// StageNew does all of WriteNew but giving the file its name.
-func (d *Disk) StageNew(name string, data []byte, as Access) (staged string, err error) {
-	p, err := d.vacancy(name)
-	if err != nil {
-		return "", failed("preparing", name, err)
-	}
-	defer p.close()
-	temporary, err := d.stage(p, data, as, nil)
-	if err == nil {
-		err = d.syncDir(p)
-	}
-	return path.Join(p.dir, temporary), failed("preparing", name, err)
-}
-
-// Commit puts in place what Stage or StageNew prepared. Both files must still
-// have the digests given, else neither is touched: a *ChangedError. An empty
-// before is a file that is new.
-func (d *Disk) Commit(name, staged, before, after string) error {
-	open := d.target
-	if before == "" {
-		open = d.vacancy
-	}
-	p, err := open(name)
-	if err != nil {
-		return failed("replacing", name, err)
-	}
-	defer p.close()
-	if path.Dir(staged) != p.dir || !isTemporary(path.Base(staged)) {
-		return failed("replacing", name, fmt.Errorf("%s was not prepared for it", staged))
-	}
-	if err := p.expect(path.Base(staged), after); err != nil {
-		return failed("replacing "+name+" with", staged, err)
-	}
-	return failed("replacing", name, d.commit(p, path.Base(staged), before))
 }
 
 // WriteNew makes a file in a directory that exists. It fails with fs.ErrExist
@@ -171,7 +120,7 @@ func (d *Disk) WriteNew(name string, data []byte, as Access) error {
 	defer p.close()
 	temporary, err := d.stage(p, data, as, nil)
 	if err == nil {
-		err = d.commitOrDiscard(p, temporary, "")
+		err = d.commit(p, temporary, "")
 	}
 	return failed("writing", name, err)
 }
@@ -182,43 +131,44 @@ func (d *Disk) WritePrivate(name string, data []byte) error {
 	return d.WriteNew(name, data, private())
 }
 
-// Backup copies a file to a new one that only the program's own user may read,
-// in a directory that it makes, and compares what then can be read there. A
-// copy that is there already, from a run that was cut off, is as good. It
-// returns what Restore needs: the digest and the access of the original.
+// Save writes a file that only the program's own user may read, in a directory
+// that it makes, and compares what then can be read there. One that is there
+// already with the same content, from a run that was cut off, is as good; one
+// with another is a *ChangedError.
+func (d *Disk) Save(name string, data []byte) error {
+	if err := d.MakeDir(path.Dir(name)); err != nil {
+		return err
+	}
+	err := d.WritePrivate(name, data)
+	there := errors.Is(err, fs.ErrExist)
+	if err != nil && !there {
+		return err
+	}
+	p, err := d.target(name)
+	if err != nil {
+		return failed("reading", name, err)
+	}
+	defer p.close()
+	if err := p.expect(p.name, fact.Digest(data)); err != nil {
+		return failed("comparing", name, err)
+	}
+	if there { // whoever wrote it may have ended before its name was durable
+		return failed("writing", name, d.syncDir(p))
+	}
+	return nil
+}
+
+// Backup saves a copy of a file. It returns what Restore needs: the digest and
+// the access of the original.
 func (d *Disk) Backup(name, to string) (digest string, as Access, err error) {
 	data, meta, err := d.fs.Read(context.Background(), name, FileLimit)
 	if err != nil {
 		return "", Access{}, err
 	}
-	digest = fact.Digest(data)
-	if err := d.backup(data, digest, to); err != nil {
+	if err := d.Save(to, data); err != nil {
 		return "", Access{}, fmt.Errorf("backing up %s: %w", name, err)
 	}
-	return digest, Access{Mode: meta.Mode, UID: meta.UID, GID: meta.GID}, nil
-}
-
-func (d *Disk) backup(data []byte, digest, to string) error {
-	if err := d.MakeDir(path.Dir(to)); err != nil {
-		return err
-	}
-	err := d.WritePrivate(to, data)
-	there := errors.Is(err, fs.ErrExist)
-	if err != nil && !there {
-		return err
-	}
-	p, err := d.target(to)
-	if err != nil {
-		return failed("reading", to, err)
-	}
-	defer p.close()
-	if err := p.expect(p.name, digest); err != nil {
-		return failed("comparing", to, err)
-	}
-	if there { // whoever wrote it may have ended before its name was durable
-		return failed("writing", to, d.syncDir(p))
-	}
-	return nil
+	return fact.Digest(data), Access{Mode: meta.Mode, UID: meta.UID, GID: meta.GID}, nil
 }
 
 // Remove removes a file whose digest is before; a symbolic link is followed.

@@ -12,10 +12,14 @@ import (
 	"perennial.dev/perennial/internal/pki"
 )
 
-// blur is how close a file's change and a process's start may be before the
-// order of the two says nothing: a process's start is known to a hundredth of
-// a second, and a process reads its files some time after it.
-const blur = time.Second
+// A process reads its credential once, some time after it started. One that
+// started after the file's last change has read the new one: starts are known
+// to a hundredth of a second. One that started shortly before may have read
+// either.
+const (
+	startPrecision = 50 * time.Millisecond
+	readingTime    = 2 * time.Second
+)
 
 // identities says for each component that uses a client certificate which one
 // it uses, and how well that is known.
@@ -71,15 +75,15 @@ func (j *judge) byStart(id finding.Identity, source fact.File) finding.Identity 
 	case start.IsZero():
 		id.Grade = finding.Unproven
 		id.Because = "when the process started could not be seen"
-	case gap > blur:
+	case gap > readingTime:
 		id.Grade = finding.Seen
 		id.Because = fmt.Sprintf("it started %s and reads the file only then; the file was changed %s", stamp(start), stamp(changed))
-	case gap < -blur:
+	case gap < -startPrecision:
 		id.Grade, id.Current = finding.Seen, true
 		id.Because = fmt.Sprintf("it started %s, after the file's last change %s", stamp(start), stamp(changed))
 	default:
 		id.Grade, id.Current = finding.Unproven, true
-		id.Because = "it started in the same second in which the file was changed"
+		id.Because = "it started just before the file was changed, and may have read either"
 	}
 	return id
 }

@@ -61,6 +61,22 @@ func commands(t *testing.T) string {
 	return b.String()
 }
 
+// excerpt is the head of the report on the recorded node.
+func excerpt(t *testing.T) string {
+	const lines, columns = 19, 100
+	report := run(t, "check", "--exit-zero", "--replay", root+"/examples/recorded-node.jsonl")
+	var b strings.Builder
+	for _, line := range strings.Split(report, "\n")[:lines] {
+		for len(line) > columns {
+			cut := strings.LastIndexByte(line[:columns], ' ')
+			b.WriteString(line[:cut] + "\n")
+			line = "     " + line[cut+1:]
+		}
+		b.WriteString(line + "\n")
+	}
+	return "```text\n$ sudo perennial check\n" + b.String() + "...\n```"
+}
+
 var (
 	fenced = regexp.MustCompile("(?s)```[a-z]*\n.*?```")
 	inline = regexp.MustCompile("`[^`\n]+`")

@@ -27,6 +27,7 @@ var generated = map[string]func(*testing.T) string{
 	"packages":   packages,
 	"bans":       bans,
 	"sources":    sources,
+	"excerpt":    excerpt,
 }
 
 var part = regexp.MustCompile(`(?s)<!-- generated: ([a-z-]+) -->\n(.*?)<!-- end -->`)

@@ -53,8 +53,8 @@ func build(ctx context.Context, version string, progress io.Writer) (program.Pro
 
 // upOptions are what a lab is made from.
 type upOptions struct {
-	version, dir, node, keyAlgorithm string
-	certLife, caLife                 life
+	version, dir, node, keyAlgorithm, clock string
+	certLife, caLife                        life
 }
 
 // life is a duration flag that takes days, too.
@@ -79,6 +79,7 @@ func (o *upOptions) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.keyAlgorithm, "key-algorithm", "", "RSA-2048, RSA-3072, RSA-4096, ECDSA-P256 or ECDSA-P384 (default kubeadm's)")
 	flags.Var(&o.certLife, "cert-life", "life of the certificates, such as 20m, 8760h or 3650d")
 	flags.Var(&o.caLife, "ca-life", "life of the CAs")
+	flags.StringVar(&o.clock, "clock", "", "make the lab at another time, such as -300d: an old cluster after a `lab clock reset`")
 }
 
 func newUp(labs *registry) *cobra.Command {
@@ -158,6 +159,12 @@ func create(ctx context.Context, labs *registry, o upOptions, progress io.Writer
 	if err != nil {
 		return layout.Settings{}, err
 	}
+	offset := time.Duration(0)
+	if o.clock != "" {
+		if offset, err = clock.Parse(o.clock, time.Now(), 0); err != nil {
+			return layout.Settings{}, err
+		}
+	}
 	dir, err := labs.place(o.dir)
 	if err != nil {
 		return layout.Settings{}, err
@@ -165,7 +172,7 @@ func create(ctx context.Context, labs *registry, o upOptions, progress io.Writer
 	s, err := layout.Create(layout.Settings{
 		Name: labs.name, Dir: dir, Version: version, Program: p.Dir, Node: o.node,
 		CertLife: time.Duration(o.certLife), CALife: time.Duration(o.caLife), KeyAlgorithm: o.keyAlgorithm,
-	})
+	}, offset)
 	if err != nil {
 		return s, errors.Join(fmt.Errorf("making the lab %s: %w", labs.name, err), labs.remove())
 	}

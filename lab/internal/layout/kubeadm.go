@@ -12,6 +12,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"time"
 
 	"sigs.k8s.io/yaml"
 
@@ -24,8 +25,9 @@ import (
 const v1beta4Minor = 31
 
 // Create writes a new lab into s.Dir, which must not exist or be empty, and
-// returns the settings with the ports chosen.
-func Create(s Settings) (Settings, error) {
+// returns the settings with the ports chosen. The offset is where its clock
+// stands from the beginning.
+func Create(s Settings, offset time.Duration) (Settings, error) {
 	if err := s.check(); err != nil {
 		return s, err
 	}
@@ -43,6 +45,9 @@ func Create(s Settings) (Settings, error) {
 		return s, err
 	}
 	if err := clock.Create(s.Clock()); err != nil {
+		return s, err
+	}
+	if err := clock.Set(s.Clock(), offset); err != nil {
 		return s, err
 	}
 	if err := s.writeKubeadmConfig(); err != nil {

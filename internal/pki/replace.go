@@ -72,10 +72,14 @@ func replace(file []byte, leaf fact.Cert, key *PrivateKey, chain []fact.Cert) ([
 		edits = append(edits, edit{oldKey.at, oldKey.at + len(oldKey.raw), oldKey.likeIt(key.PEM())})
 	}
 	out := apply(file, edits)
-	if !decoded(out).is(before.with(leaf, insert, key)) {
+	after, seen := before.with(leaf, insert, key)
+	if !seen || !decoded(out).is(after) {
 		return nil, errors.New("it cannot be shown that only that would change: the file is not plain PEM")
 	}
-	return out, matchesKey(out, leaf)
+	if err := matchesKey(out, leaf); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // firstCertificate finds the block of the certificate that Kubernetes uses.
@@ -218,9 +222,9 @@ func (b blocks) lacking(chain []fact.Cert, leaf fact.Cert) []fact.Cert {
 	return insert
 }
 
-// with is what the blocks have to be after the change.
-func (b blocks) with(leaf fact.Cert, insert []fact.Cert, key *PrivateKey) blocks {
-	var after blocks
+// with is what the blocks have to be after the change, and whether what is
+// to be changed is among them.
+func (b blocks) with(leaf fact.Cert, insert []fact.Cert, key *PrivateKey) (after blocks, seen bool) {
 	at, keyAt := b.first(isCertificateKind), b.first(isPrivateKind)
 	for i, block := range b {
 		switch {
@@ -234,7 +238,7 @@ func (b blocks) with(leaf fact.Cert, insert []fact.Cert, key *PrivateKey) blocks
 			after = append(after, block)
 		}
 	}
-	return after
+	return after, at >= 0 && (key == nil || keyAt >= 0)
 }
 
 func (b blocks) is(other blocks) bool {

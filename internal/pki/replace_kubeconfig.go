@@ -183,7 +183,8 @@ func (e *configEdit) try(name, old, newName, value string, change func(scalar) (
 }
 
 // proves says whether out is the same kubeconfig but for one field of the
-// user. A block scalar may end in a line break, which base64 does not mind.
+// user. A block scalar may have line breaks around it, which base64 does not
+// mind.
 func (e *configEdit) proves(out []byte, name, newName, value string) bool {
 	wanted, err := readTree(e.data)
 	if err != nil {
@@ -202,7 +203,7 @@ func (e *configEdit) proves(out []byte, name, newName, value string) bool {
 		return false
 	}
 	written, err := text(after.fields, newName)
-	if err != nil || strings.TrimRight(written, "\n") != value || name != newName && written != value {
+	if err != nil || strings.Trim(written, "\n") != value || name != newName && written != value {
 		return false
 	}
 	return wanted.change(before, name, newName, written) == nil && wanted.equal(got)

@@ -67,6 +67,7 @@ var Packages = []Package{
 	{Floor: 2, Dir: "internal/journal", Line: "the record of what is changed: intended, done, proven; checked line by line"},
 	{Floor: 2, Dir: "internal/wire", Line: "TLS handshakes without credentials, GET /version"},
 
+	{Floor: 3, Dir: "internal/execute", Line: "does a plan: check, journal, back up, do, prove, close; resumes what was cut off"},
 	{Floor: 3, Dir: "internal/report", Line: "renders a timeline as table, wide, JSON or YAML", May: []string{yaml}},
 	{Floor: 3, Dir: "internal/source", Line: "one look per file, one explicit list; pushes facts and what could not be seen"},
 

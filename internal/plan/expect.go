@@ -20,6 +20,8 @@ const (
 	// DiskRenewed: the file holds another certificate than Fingerprint, it
 	// ends at NotAfter or later, it chains, and its key belongs to it.
 	DiskRenewed Predicate = "disk-renewed"
+	// DiskHolds: the file at Path has Digest.
+	DiskHolds Predicate = "disk-holds"
 	// WireEqualsDisk: every port that serves the credential serves what the
 	// file holds.
 	WireEqualsDisk Predicate = "wire-equals-disk"
@@ -38,6 +40,8 @@ type Expect struct {
 	Predicate   Predicate `json:"predicate"`
 	ID          fact.ID   `json:"id,omitempty"`
 	Component   string    `json:"component,omitempty"`
+	Path        string    `json:"path,omitempty"`
+	Digest      string    `json:"digest,omitempty"`
 	Fingerprint string    `json:"fingerprint,omitempty"` // of the certificate before
 	NotAfter    time.Time `json:"notAfter,omitzero"`
 	After       time.Time `json:"after,omitzero"` // start of the process before
@@ -64,6 +68,8 @@ func (e Expect) Holds(after Seen) (Answer, string) {
 	switch e.Predicate {
 	case DiskRenewed:
 		return e.diskRenewed(after)
+	case DiskHolds:
+		return e.diskHolds(after)
 	case WireEqualsDisk:
 		return e.wireEqualsDisk(after)
 	case IdentityCurrent:
@@ -109,6 +115,18 @@ func (e Expect) diskRenewed(after Seen) (Answer, string) {
 	return Yes, "the file holds the new certificate, valid until " + c.NotAfter.Format(time.RFC3339)
 }
 
+func (e Expect) diskHolds(after Seen) (Answer, string) {
+	for _, f := range after.Facts {
+		if file, ok := f.(fact.File); ok && file.Path == e.Path {
+			if file.Digest == e.Digest {
+				return Yes, e.Path + " holds what it should"
+			}
+			return No, e.Path + " holds something else"
+		}
+	}
+	return Unknown, e.Path + " could not be read"
+}
+
 func (e Expect) wireEqualsDisk(after Seen) (Answer, string) {
 	c, ok := after.Layout.ByID(e.ID)
 	f, judged := after.find(e.ID, finding.CertificateExpires)
@@ -130,7 +148,7 @@ func (e Expect) wireEqualsDisk(after Seen) (Answer, string) {
 			return Unknown, port + " did not answer"
 		}
 	}
-	return Yes, "the new certificate is served"
+	return Yes, "its ports serve what the file holds"
 }
 
 func (e Expect) identityCurrent(after Seen) (Answer, string) {

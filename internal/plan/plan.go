@@ -24,7 +24,8 @@ type Plan struct {
 	Made       time.Time  `json:"made"`
 	Scope      fact.Scope `json:"scope"`
 	Steps      []Step     `json:"steps"`
-	Notes      []Note     `json:"notes"` // what is not done, and why
+	Notes      []Note     `json:"notes"`            // what is not done, and why
+	Undoes     string     `json:"undoes,omitempty"` // the plan that this one takes back
 }
 
 // Note is something about a credential that the plan leaves alone.
@@ -96,6 +97,9 @@ type Back struct {
 	Path   string `json:"path"`
 	Backup string `json:"backup"` // path of the copy
 	Digest string `json:"digest"` // of the copy
+	Mode   uint32 `json:"mode"`
+	UID    int    `json:"uid"`
+	GID    int    `json:"gid"`
 }
 
 // Stop is the process that a restart ends.

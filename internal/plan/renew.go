@@ -138,7 +138,7 @@ func (p *planner) renew(c layout.Credential) {
 		p.note(c.ID, "its new life is cut to that of its CA, which ends %s", end.UTC().Format(time.RFC3339))
 	}
 	step.Expect = []Expect{{Predicate: DiskRenewed, ID: c.ID, Fingerprint: leaf.Fingerprint, NotAfter: end.Add(-time.Hour)}}
-	if len(c.Ports) > 0 {
+	if p.served(c) {
 		step.Expect = append(step.Expect, Expect{Predicate: WireEqualsDisk, ID: c.ID})
 	}
 	p.add(step)

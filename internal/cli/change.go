@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"bufio"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"perennial.dev/perennial/internal/execute"
+	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/host"
+	"perennial.dev/perennial/internal/journal"
+	"perennial.dev/perennial/internal/plan"
+	"perennial.dev/perennial/internal/report"
+	"perennial.dev/perennial/internal/source"
+	"perennial.dev/perennial/internal/timeline"
+)
+
+// The places of what is kept on a machine.
+const (
+	DefaultState = "/var/lib/perennial"
+	DefaultLock  = "/run/perennial/lock"
+)
+
+// changeOptions are those of every command that changes something.
+type changeOptions struct {
+	kubernetesDir string
+	state, lock   string
+	output        string
+	dryRun, yes   bool
+	noColor       bool
+}
+
+func (o *changeOptions) addFlags(cmd *cobra.Command) {
+	o.addPlaces(cmd)
+	f := cmd.Flags()
+	f.StringVarP(&o.output, "output", "o", "table", "`format` of the plan: table, json, yaml")
+	f.BoolVar(&o.dryRun, "dry-run", false, "show the plan and stop")
+	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask; needed where there is no terminal")
+	f.BoolVar(&o.noColor, "no-color", false, "no colours, as with NO_COLOR")
+}
+
+func (o *changeOptions) addPlaces(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.kubernetesDir, "kubernetes-dir", "/etc/kubernetes", "kubeadm's `directory` on the node")
+	f.StringVar(&o.state, "state", DefaultState, "`directory` of the journal and the backups")
+	f.StringVar(&o.lock, "lock", DefaultLock, "the lock's `file`; every changing program on a machine uses the same")
+	_ = cmd.MarkFlagDirname("kubernetes-dir")
+	_ = cmd.MarkFlagDirname("state")
+}
+
+// bench is what a changing command works with.
+type bench struct {
+	scope   fact.Scope
+	files   *host.FS
+	disk    *host.Disk
+	journal *journal.Journal
+	lock    *host.Lock
+	state   string
+	streams Streams
+}
+
+// open takes the lock and opens the journal. Whoever only looks at the journal
+// needs no lock.
+func (o *changeOptions) open(s Streams, purpose string) (*bench, error) {
+	scope, err := (&lookOptions{root: "/", kubernetesDir: o.kubernetesDir}).scope()
+	if err != nil {
+		return nil, err
+	}
+	b := &bench{scope: scope, state: o.state, streams: s}
+	if purpose != "" {
+		if b.lock, err = host.AcquireLock(o.lock, purpose, s.Now()); err != nil {
+			return nil, err
+		}
+	}
+	if b.files, err = host.Open("/"); err != nil {
+		b.close()
+		return nil, err
+	}
+	b.disk = host.NewDisk(b.files, nil)
+	if b.journal, err = journal.Open(path.Join(o.state, "journal"), b.disk); err != nil {
+		b.close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *bench) close() {
+	if b.files != nil {
+		b.files.Close()
+	}
+	if b.lock != nil {
+		_ = b.lock.Release()
+	}
+}
+
+// Look implements execute.Eyes.
+func (b *bench) Look(ctx context.Context) (plan.Seen, error) {
+	rec, _ := source.Survey(ctx, b.scope, source.Options{})
+	return plan.See(rec), ctx.Err()
+}
+
+func (b *bench) runner(tell func(execute.Event)) *execute.Runner {
+	return &execute.Runner{
+		Hands: execute.Machine{Disk: b.disk}, Eyes: b, Journal: b.journal, State: b.state, Rand: rand.Reader,
+		Now: b.streams.Now, Sleep: sleep, Tell: tell, Patience: execute.DefaultPatience,
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// planID names a plan by its time, so that a listing is a history; the rest
+// tells two of the same second apart.
+func planID(now time.Time) string {
+	return now.UTC().Format("20060102-150405") + "-" + strings.ToLower(rand.Text()[:4])
+}
+
+// propose shows a plan, asks, and does it.
+func (o *changeOptions) propose(ctx context.Context, b *bench, p plan.Plan) error {
+	format, err := report.ParseFormat(o.output)
+	if err != nil {
+		return usageError{err}
+	}
+	width, color := display(b.streams, o.noColor)
+	if err := report.Plan(b.streams.Out, format, p, report.Options{Width: width, Color: color}); err != nil {
+		return err
+	}
+	if o.dryRun || len(p.Steps) == 0 {
+		return nil
+	}
+	if !o.yes {
+		if err := ask(b.streams); err != nil {
+			return err
+		}
+	}
+	out, err := b.runner(b.progress).Run(ctx, p)
+	return b.conclude(out, err)
+}
+
+func ask(s Streams) error {
+	file, ok := s.In.(*os.File)
+	if !ok || !term.IsTerminal(int(file.Fd())) {
+		return usageError{hinted{errors.New("there is no terminal to ask on"), "add --yes to do it, or --dry-run to only see the plan"}}
+	}
+	fmt.Fprint(s.Err, "\nDo this? [y/N] ")
+	answer, _ := bufio.NewReader(file).ReadString('\n')
+	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+		return errors.New("nothing was done")
+	}
+	return nil
+}
+
+func (b *bench) progress(e execute.Event) {
+	if e.Result == "" {
+		fmt.Fprintf(b.streams.Err, "%2d  %s ...\n", e.Step.Number, fact.Text(e.Step.Title))
+		return
+	}
+	fmt.Fprintf(b.streams.Err, "    %s: %s\n", e.Result, fact.Text(e.Text))
+}
+
+// conclude turns the outcome of a run into an exit code: what was stopped half
+// way needs a person.
+func (b *bench) conclude(out execute.Outcome, err error) error {
+	done := 0
+	for _, s := range out.Steps {
+		if s.Result == journal.Done {
+			done++
+		}
+	}
+	if err == nil && out.Result == journal.Done {
+		fmt.Fprintf(b.streams.Err, "\n%d steps done and proven. perennial history show %s tells what; perennial undo %s takes it back.\n", done, out.Plan, out.Plan)
+		return nil
+	}
+	if err != nil {
+		fmt.Fprintf(b.streams.Err, "\nstopped after %d steps: %s\n", done, fact.Text(err.Error()))
+	}
+	if len(out.Steps) == 0 && out.Result == journal.Failed {
+		return exit{timeline.ExitFailed}
+	}
+	return exit{timeline.ExitNeedsPerson}
+}
+
+// finishFirst finishes what an earlier run left, before anything new is done.
+func (o *changeOptions) finishFirst(ctx context.Context, b *bench) error {
+	for _, cut := range b.journal.Unfinished() {
+		fmt.Fprintf(b.streams.Err, "finishing the plan %s, which was cut off\n", cut.ID)
+		out, err := b.runner(b.progress).Resume(ctx, cut)
+		if err := b.conclude(out, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/host"
+	"perennial.dev/perennial/internal/journal"
+	"perennial.dev/perennial/internal/pki"
+	"perennial.dev/perennial/internal/plan"
+)
+
+func newHistory(s Streams) *cobra.Command {
+	o := &changeOptions{}
+	cmd := &cobra.Command{
+		Use: "history", GroupID: "look", Short: "What was changed here, and the proof", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return o.history(s) },
+	}
+	show := &cobra.Command{
+		Use: "show PLAN", Short: "The steps of a plan, with their files and proofs", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return o.show(s, args[0]) },
+	}
+	o.addPlaces(cmd)
+	o.addPlaces(show)
+	cmd.AddCommand(show)
+	return cmd
+}
+
+func (o *changeOptions) history(s Streams) error {
+	b, err := o.open(s, "")
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "PLAN\tBEGUN (UTC)\tSTEPS\tRESULT")
+	for _, p := range b.journal.Plans() {
+		result := string(p.Result)
+		switch {
+		case result == "":
+			result = "cut off; the next renew or restart finishes it"
+		case p.UndoneBy != "":
+			result += ", undone by " + p.UndoneBy
+		case p.Undoes != "":
+			result += ", undoes " + p.Undoes
+		}
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", fact.Text(p.ID), p.Begun.UTC().Format("2006-01-02 15:04"), len(p.Steps), fact.Text(result))
+	}
+	return w.Flush()
+}
+
+func (o *changeOptions) show(s Streams, id string) error {
+	b, err := o.open(s, "")
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	p, of, err := b.find(id)
+	if err != nil {
+		return err
+	}
+	titles := map[int]string{}
+	for _, step := range of.Steps {
+		titles[step.Number] = step.Title
+	}
+	for _, step := range p.Steps {
+		last := step.Last()
+		result, proof := "cut off", ""
+		if last.Outcome != nil {
+			result, proof = string(last.Outcome.Result), string(last.Outcome.Proof)
+		}
+		fmt.Fprintf(s.Out, "%2d  %s: %s (%s)\n", step.Number, fact.Text(titles[step.Number]), result, last.Begun.UTC().Format(time.RFC3339))
+		if proof != "" {
+			fmt.Fprintf(s.Out, "    proof   %s\n", fact.Text(proof))
+		}
+		if last.Intent == nil {
+			continue
+		}
+		for _, f := range last.Intent.Files {
+			fmt.Fprintf(s.Out, "    file    %s\n    backup  %s\n", fact.Text(f.Path), fact.Text(f.Backup))
+		}
+	}
+	return nil
+}
+
+// find finds a plan in the journal, with its content.
+func (b *bench) find(id string) (journal.Plan, plan.Plan, error) {
+	for _, p := range b.journal.Plans() {
+		if p.ID == id {
+			var of plan.Plan
+			err := json.Unmarshal(p.Content, &of)
+			return p, of, err
+		}
+	}
+	return journal.Plan{}, plan.Plan{}, hinted{fmt.Errorf("looking for the plan %q: the journal has none of that name", fact.Text(id)), "perennial history lists them"}
+}
+
+func newUndo(s Streams) *cobra.Command {
+	o := &changeOptions{}
+	cmd := &cobra.Command{
+		Use: "undo PLAN", GroupID: "keep", Short: "One change from the history", Args: cobra.ExactArgs(1),
+		Long: `Puts back what a plan has replaced, with the mode and owner of before, and
+restarts what has to take it up. It is refused where a file was changed since by
+something else, and where a certificate of before has ended meanwhile.`,
+		RunE: func(cmd *cobra.Command, args []string) error { return o.undo(cmd.Context(), s, args[0]) },
+	}
+	o.addFlags(cmd)
+	return cmd
+}
+
+func (o *changeOptions) undo(ctx context.Context, s Streams, id string) error {
+	b, err := o.open(s, o.purpose("undo "+id))
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	if !o.dryRun {
+		if err := o.finishFirst(ctx, b); err != nil {
+			return err
+		}
+	}
+	p, of, err := b.find(id)
+	if err != nil {
+		return err
+	}
+	replaced, err := b.replaced(p)
+	if err != nil {
+		return err
+	}
+	seen, err := b.Look(ctx)
+	if err != nil {
+		return err
+	}
+	now := s.Now()
+	todo, err := plan.ForUndo(of, replaced, seen, planID(now), now)
+	if err != nil {
+		return err
+	}
+	return o.propose(ctx, b, todo)
+}
+
+// replaced is what the done steps of a plan have replaced, as it is now.
+func (b *bench) replaced(p journal.Plan) ([]plan.Replaced, error) {
+	var all []plan.Replaced
+	for _, step := range p.Steps {
+		last := step.Last()
+		if last.Outcome == nil || last.Outcome.Result != journal.Done || last.Intent == nil {
+			continue
+		}
+		for _, f := range last.Intent.Files {
+			now, err := b.disk.Digest(f.Path)
+			if err != nil {
+				return nil, err
+			}
+			r := plan.Replaced{Step: step.Number, Path: f.Path, Before: f.Before, After: f.After, Now: now, Backup: f.Backup, Mode: f.Mode, UID: f.UID, GID: f.GID}
+			if data, err := b.disk.ReadFile(f.Backup, host.FileLimit); err == nil {
+				r.Old = understand(f.Path, data)
+			}
+			all = append(all, r)
+		}
+	}
+	return all, nil
+}
+
+func understand(name string, data []byte) fact.File {
+	f := fact.File{Path: name, Digest: fact.Digest(data)}
+	if pki.IsKubeconfig(data) {
+		f.Kubeconfig, f.Problem = pki.ReadKubeconfig(data, path.Dir(name))
+		return f
+	}
+	content := pki.Read(data)
+	f.Certs, f.Keys = content.Certs, content.Keys
+	return f
+}

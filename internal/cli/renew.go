@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"perennial.dev/perennial/internal/layout"
+	"perennial.dev/perennial/internal/plan"
+	"perennial.dev/perennial/internal/policy"
+)
+
+type renewOptions struct {
+	changeOptions
+	config   string
+	all, due bool
+	newKey   bool
+	fixSANs  bool
+	validity string
+}
+
+func newRenew(s Streams) *cobra.Command {
+	o := &renewOptions{}
+	cmd := &cobra.Command{
+		Use: "renew [NAME...]", GroupID: "keep", Short: "Certificates and kubeconfigs: plan, ask, do, prove",
+		Long: `Renews what is due on this node, or what is named (by kubeadm's names), or with
+--all everything that can be renewed. Shows the plan and asks. Each file is
+backed up, replaced at once or not at all, and proven by what is then on disk,
+served and used; only what does not take up the new certificate by itself is
+restarted. The journal makes it possible to go on after a crash, and to undo.`,
+		Example: `  sudo perennial renew
+  sudo perennial renew --dry-run
+  sudo perennial renew apiserver etcd-server
+  sudo perennial renew --all --yes`,
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), s, args) },
+	}
+	o.addFlags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&o.config, "config", "", "settings `file` (default "+DefaultConfig+", if it is there)")
+	f.BoolVar(&o.all, "all", false, "everything that can be renewed")
+	f.BoolVar(&o.due, "due", false, "what is due (the default)")
+	f.BoolVar(&o.newKey, "new-key", false, "with a new private key; the old one stays valid until its end")
+	f.BoolVar(&o.fixSANs, "fix-sans", false, "also cover the addresses in use that the old certificate does not")
+	f.StringVar(&o.validity, "validity", "", "how long the new certificates live, such as 365d (default: as long as the old ones; never longer than their CA)")
+	cmd.MarkFlagsMutuallyExclusive("all", "due")
+	return cmd
+}
+
+func (o *renewOptions) run(ctx context.Context, s Streams, names []string) error {
+	if len(names) > 0 && (o.all || o.due) {
+		return usageError{errors.New("give names, or --all, or --due")}
+	}
+	life := time.Duration(0)
+	if o.validity != "" {
+		var err error
+		if life, err = policy.ParseDuration(o.validity); err != nil {
+			return usageError{fmt.Errorf("reading --validity: %w", err)}
+		}
+	}
+	p, err := (&lookOptions{config: o.config}).policy(s.Now())
+	if err != nil {
+		return err
+	}
+	b, err := o.open(s, o.purpose("renew"))
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	if !o.dryRun {
+		if err := o.finishFirst(ctx, b); err != nil {
+			return err
+		}
+	}
+	seen, err := b.Look(ctx)
+	if err != nil {
+		return err
+	}
+	now := s.Now()
+	todo, err := plan.ForRenewal(seen, plan.RenewOptions{
+		ID: planID(now), Now: now, Names: names, All: o.all, Policy: p, NewKey: o.newKey, Life: life, AddSAN: o.fixSANs,
+	})
+	if err != nil {
+		return hinted{err, "perennial check lists the names"}
+	}
+	return o.propose(ctx, b, todo)
+}
+
+// purpose is empty for a dry run, which takes no lock.
+func (o *changeOptions) purpose(what string) string {
+	if o.dryRun {
+		return ""
+	}
+	return what
+}
+
+type restartOptions struct{ changeOptions }
+
+// restartable are the components that can be restarted.
+var restartable = []string{layout.ControllerManager, layout.Scheduler, layout.APIServer, layout.Kubelet}
+
+func newRestart(s Streams) *cobra.Command {
+	o := &restartOptions{}
+	cmd := &cobra.Command{
+		Use: "restart COMPONENT", GroupID: "keep", Short: "A component: in place, proven",
+		Long: `Ends the process of a component, after making sure that it is the one that was
+looked at, and waits until its supervisor (the kubelet, systemd) has started it
+again and it answers. Manifests are not touched. What will be felt is said
+before.`,
+		Args: cobra.ExactArgs(1), ValidArgs: restartable,
+		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), s, args[0]) },
+	}
+	o.addFlags(cmd)
+	return cmd
+}
+
+func (o *restartOptions) run(ctx context.Context, s Streams, name string) error {
+	if !slices.Contains(restartable, name) {
+		return usageError{fmt.Errorf("restarting %q: want one of %v", name, restartable)}
+	}
+	b, err := o.open(s, o.purpose("restart "+name))
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	if !o.dryRun {
+		if err := o.finishFirst(ctx, b); err != nil {
+			return err
+		}
+	}
+	seen, err := b.Look(ctx)
+	if err != nil {
+		return err
+	}
+	c, ok := seen.Layout.Component(name)
+	if !ok || c.Process == nil {
+		return hinted{fmt.Errorf("restarting %s: it does not run here", name), "perennial check says what was found"}
+	}
+	now := s.Now()
+	todo := plan.New(planID(now), now, seen)
+	step := plan.RestartStep(seen, c, "asked for")
+	step.Number = 1
+	todo.Steps = append(todo.Steps, step)
+	return o.propose(ctx, b, todo)
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package execute
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"path"
+
+	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/pki"
+	"perennial.dev/perennial/internal/plan"
+)
+
+// renewed makes the new content of a renewal: the certificate signed again,
+// with the same key unless the plan says otherwise.
+func (r *Runner) renewed(ctx context.Context, s plan.Step) ([]content, error) {
+	sign := s.Sign
+	data, err := r.Hands.Read(ctx, sign.Cert)
+	if err != nil {
+		return nil, err
+	}
+	old, err := presented(sign, data)
+	if err != nil {
+		return nil, err
+	}
+	if old.Fingerprint() != sign.Replaces {
+		return nil, fmt.Errorf("reading %s: it holds another certificate than was planned for; plan again", sign.Cert)
+	}
+	request := pki.Request{Wanted: pki.Wanted{Old: old, AddDNS: sign.AddDNS}, Now: r.Now(), Life: sign.Life, Rand: r.Rand}
+	for _, ip := range sign.AddIPs {
+		addr, err := netip.ParseAddr(ip)
+		if err != nil {
+			return nil, fmt.Errorf("reading the address %q: %w", fact.Text(ip), err)
+		}
+		request.AddIPs = append(request.AddIPs, addr)
+	}
+	if request.CA, err = r.authority(ctx, sign); err != nil {
+		return nil, err
+	}
+	if sign.NewKey {
+		if request.Key, err = pki.NewPrivateKey(pki.KeyOf(old), r.Rand); err != nil {
+			return nil, err
+		}
+	} else if err := r.keyBelongs(ctx, sign, data, old); err != nil {
+		return nil, err
+	}
+	issued, err := pki.Issue(request)
+	if err != nil {
+		return nil, err
+	}
+	return r.placed(ctx, sign, data, issued.Cert, request.Key)
+}
+
+// presented is the certificate that a file presents: its first, or that of a
+// kubeconfig's current user.
+func presented(sign *plan.Sign, data []byte) (fact.Cert, error) {
+	if sign.Conf {
+		conf, problem := pki.ReadKubeconfig(data, path.Dir(sign.Cert))
+		if leaf, ok := pki.CurrentLeaf(conf); ok {
+			return leaf, nil
+		}
+		return fact.Cert{}, fmt.Errorf("reading %s: its current user has no certificate: %s", sign.Cert, problem)
+	}
+	content := pki.Read(data)
+	if len(content.Certs) == 0 {
+		return fact.Cert{}, fmt.Errorf("reading %s: there is no certificate in it: %s", sign.Cert, content.Problem)
+	}
+	return content.Certs[0], nil
+}
+
+func (r *Runner) authority(ctx context.Context, sign *plan.Sign) (pki.Authority, error) {
+	var ca pki.Authority
+	keyPEM, err := r.Hands.Read(ctx, sign.CAKey)
+	if err != nil {
+		return ca, err
+	}
+	if ca.Key, err = pki.ReadPrivateKey(keyPEM); err != nil {
+		return ca, fmt.Errorf("reading %s: %w", sign.CAKey, err)
+	}
+	bundle, err := r.Hands.Read(ctx, sign.CA)
+	if err != nil {
+		return ca, err
+	}
+	for _, cert := range pki.Read(bundle).Certs {
+		if pki.KeyMatches(ca.Key.Public(), cert) {
+			ca.Cert = cert
+			return ca, nil
+		}
+	}
+	return ca, fmt.Errorf("reading %s: the key in %s belongs to no certificate in it", sign.CA, sign.CAKey)
+}
+
+// keyBelongs makes sure that the key that stays is the certificate's: a new
+// certificate for a key that is not here would be worse than an old one.
+func (r *Runner) keyBelongs(ctx context.Context, sign *plan.Sign, data []byte, old fact.Cert) error {
+	where := sign.Cert
+	if sign.Key != "" && sign.Key != sign.Cert {
+		where = sign.Key
+		var err error
+		if data, err = r.Hands.Read(ctx, sign.Key); err != nil {
+			return err
+		}
+	}
+	var keys []fact.Key
+	if sign.Conf {
+		conf, _ := pki.ReadKubeconfig(data, path.Dir(sign.Cert))
+		for _, u := range conf.Users {
+			if u.Current && u.Key != nil {
+				keys = append(keys, *u.Key)
+			}
+		}
+	} else {
+		keys = pki.Read(data).Keys
+	}
+	for _, k := range keys {
+		if !k.Public && pki.KeyMatches(k, old) {
+			return nil
+		}
+	}
+	return fmt.Errorf("reading %s: it does not hold the key of the certificate; renew with a new key (--new-key)", where)
+}
+
+// placed is what the files hold with a new certificate in them.
+func (r *Runner) placed(ctx context.Context, sign *plan.Sign, data []byte, cert fact.Cert, key *pki.PrivateKey) ([]content, error) {
+	switch {
+	case sign.Conf:
+		changed, err := pki.ReplaceKubeconfig(data, "", cert, key)
+		return []content{{path: sign.Cert, data: changed}}, err
+	case key == nil:
+		changed, err := pki.ReplaceLeaf(data, cert)
+		return []content{{path: sign.Cert, data: changed}}, err
+	case sign.Key == "" || sign.Key == sign.Cert:
+		changed, err := pki.ReplacePair(data, cert, key)
+		return []content{{path: sign.Cert, data: changed}}, err
+	}
+	changed, err := pki.ReplaceLeaf(data, cert)
+	if err != nil {
+		return nil, err
+	}
+	old, err := r.Hands.Read(ctx, sign.Key)
+	if err != nil {
+		return nil, err
+	}
+	if len(pki.Read(old).Keys) == 0 {
+		return nil, errors.New("reading " + sign.Key + ": there is no key in it")
+	}
+	return []content{{path: sign.Key, data: key.PEM()}, {path: sign.Cert, data: changed}}, nil
+}
+
+// restored is what the backups of an earlier plan hold.
+func (r *Runner) restored(ctx context.Context, s plan.Step) ([]content, error) {
+	var contents []content
+	for _, b := range s.Back {
+		data, err := r.Hands.Read(ctx, b.Backup)
+		if err != nil {
+			return nil, err
+		}
+		if fact.Digest(data) != b.Digest {
+			return nil, fmt.Errorf("reading the backup %s: it is damaged", b.Backup)
+		}
+		contents = append(contents, content{path: b.Path, data: data, access: &Access{b.Mode, b.UID, b.GID}})
+	}
+	return contents, nil
+}

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package execute
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strconv"
+	"time"
+
+	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/journal"
+	"perennial.dev/perennial/internal/plan"
+)
+
+// Hands change the machine. Paths are the node's.
+type Hands interface {
+	// Read reads a file whole.
+	Read(ctx context.Context, path string) ([]byte, error)
+	// Digest is "sha256:<hex>" of a file, empty where nothing is.
+	Digest(ctx context.Context, path string) (string, error)
+	// Save writes a new file that only this program's user may read. One of
+	// the same content is as good.
+	Save(ctx context.Context, path string, data []byte) error
+	// Replace puts new content in place of what has the digest before, at
+	// once or not at all; mode and owner stay.
+	Replace(ctx context.Context, path string, data []byte, before string) error
+	// Restore is Replace with mode and owner given.
+	Restore(ctx context.Context, path string, data []byte, before string, as Access) error
+	// Stop ends a process, if it is still the one described.
+	Stop(ctx context.Context, stop plan.Stop) error
+}
+
+// Access is who may use a file.
+type Access struct {
+	Mode     uint32
+	UID, GID int
+}
+
+// Eyes look at the node.
+type Eyes interface {
+	Look(ctx context.Context) (plan.Seen, error)
+}
+
+// Journal is the durable record. Append returns after the record is on disk.
+type Journal interface {
+	Append(at time.Time, r journal.Record) error
+}
+
+// Event tells a person what happens.
+type Event struct {
+	Step   plan.Step
+	Result journal.Result // empty while it is being done
+	Text   string
+}
+
+// Runner does plans.
+type Runner struct {
+	Hands   Hands
+	Eyes    Eyes
+	Journal Journal
+	State   string // directory of backups, on the node
+	Rand    io.Reader
+	Now     func() time.Time
+	Sleep   func(context.Context, time.Duration) error
+	Tell    func(Event)
+	// Patience is how long a proof is waited for, by predicate.
+	Patience map[plan.Predicate]time.Duration
+}
+
+// DefaultPatience is long enough for what each predicate waits for: the API
+// server looks at its files each minute, and the kubelet may delay the start of
+// a container by five minutes after repeated restarts.
+var DefaultPatience = map[plan.Predicate]time.Duration{
+	plan.DiskRenewed:     5 * time.Second,
+	plan.WireEqualsDisk:  90 * time.Second,
+	plan.IdentityCurrent: 6 * time.Minute,
+	plan.Restarted:       6 * time.Minute,
+	plan.Answers:         6 * time.Minute,
+}
+
+// StepResult is how one step ended, with the proof in words.
+type StepResult struct {
+	Number int            `json:"number"`
+	Result journal.Result `json:"result"`
+	Proof  string         `json:"proof"`
+}
+
+// Outcome is how a run ended.
+type Outcome struct {
+	Plan   string         `json:"plan"`
+	Result journal.Result `json:"result"`
+	Steps  []StepResult   `json:"steps"`
+}
+
+// ErrChanged is a file that is no longer what the plan was made from.
+var ErrChanged = errors.New("it has changed since the plan was made")
+
+// Check says whether the files of a plan are still what it was made from.
+func (r *Runner) Check(ctx context.Context, p plan.Plan) error {
+	var errs []error
+	seen := map[string]bool{}
+	for _, s := range p.Steps {
+		for _, f := range s.Files {
+			if seen[f.Path] {
+				continue
+			}
+			seen[f.Path] = true
+			errs = append(errs, r.unchanged(ctx, f.Path, f.Digest))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Runner) unchanged(ctx context.Context, path, digest string) error {
+	now, err := r.Hands.Digest(ctx, path)
+	if err != nil {
+		return err
+	}
+	if now != digest {
+		return fmt.Errorf("checking %s: %w; plan again", path, ErrChanged)
+	}
+	return nil
+}
+
+// Run does a plan from its first step. It stops at the first step that is not
+// proven; the error says what a person has to do, where one is needed.
+func (r *Runner) Run(ctx context.Context, p plan.Plan) (Outcome, error) {
+	if err := r.Check(ctx, p); err != nil {
+		return Outcome{Plan: p.ID, Result: journal.Failed}, err
+	}
+	body, err := json.Marshal(p)
+	if err != nil {
+		return Outcome{Plan: p.ID, Result: journal.Failed}, fmt.Errorf("writing the plan into the journal: %w", err)
+	}
+	if err := r.record(journal.Begin{Plan: p.ID, Content: body, Undoes: p.Undoes}); err != nil {
+		return Outcome{Plan: p.ID, Result: journal.Failed}, err
+	}
+	return r.from(ctx, p, Outcome{Plan: p.ID, Result: journal.Done})
+}
+
+// from does the steps that have no result yet.
+func (r *Runner) from(ctx context.Context, p plan.Plan, out Outcome) (Outcome, error) {
+	for _, s := range p.Steps[len(out.Steps):] {
+		if err := ctx.Err(); err != nil {
+			return out, fmt.Errorf("interrupted before step %d (%s); the next run goes on from there: %w", s.Number, s.Title, err)
+		}
+		r.tell(s, "", "")
+		result, proof, err := r.step(ctx, p, s)
+		if err != nil && result == "" {
+			return out, err // the journal has an intent without an outcome: the next run looks
+		}
+		out.Steps = append(out.Steps, StepResult{s.Number, result, proof})
+		if closing := r.record(journal.Outcome{Plan: p.ID, Step: s.Number, Result: result, Proof: fact.Text(proof)}); closing != nil {
+			return out, closing
+		}
+		r.tell(s, result, proof)
+		if result != journal.Done {
+			out.Result = result
+			return out, errors.Join(err, r.record(journal.End{Plan: p.ID, Result: result}))
+		}
+	}
+	return out, r.record(journal.End{Plan: p.ID, Result: journal.Done})
+}
+
+func (r *Runner) record(rec journal.Record) error { return r.Journal.Append(r.Now(), rec) }
+
+func (r *Runner) tell(s plan.Step, result journal.Result, text string) {
+	if r.Tell != nil {
+		r.Tell(Event{s, result, text})
+	}
+}
+
+// verb does one kind of step. Changes are prepared before anything is touched;
+// act is what is not a change of files.
+type verb struct {
+	prepare func(*Runner, context.Context, plan.Step) ([]content, error)
+	act     func(*Runner, context.Context, plan.Step) error
+}
+
+// content is what a file will hold.
+type content struct {
+	path string
+	data []byte
+	// access is set where mode and owner are not those of what is there.
+	access *Access
+}
+
+// verbs is the closed table.
+var verbs = map[plan.Verb]verb{
+	plan.Renew:   {prepare: (*Runner).renewed},
+	plan.Restore: {prepare: (*Runner).restored},
+	plan.Restart: {act: func(r *Runner, ctx context.Context, s plan.Step) error { return r.Hands.Stop(ctx, *s.Stop) }},
+}
+
+// step does one step and proves it. An empty result means that the journal
+// holds an intent that the next run has to look at.
+func (r *Runner) step(ctx context.Context, p plan.Plan, s plan.Step) (journal.Result, string, error) {
+	v, ok := verbs[s.Verb]
+	if !ok {
+		return journal.Failed, "", fmt.Errorf("step %d: %q is nothing that this program can do", s.Number, fact.Text(s.Verb))
+	}
+	for _, f := range s.Files {
+		if f.Written {
+			if err := r.unchanged(ctx, f.Path, f.Digest); err != nil {
+				return journal.Failed, err.Error(), err
+			}
+		}
+	}
+	var contents []content
+	if v.prepare != nil {
+		var err error
+		if contents, err = v.prepare(r, ctx, s); err != nil {
+			return journal.Failed, err.Error(), err
+		}
+	}
+	changes, err := r.stage(ctx, p, s, contents)
+	if err != nil {
+		return journal.Failed, err.Error(), err
+	}
+	if err := r.record(journal.Intent{Plan: p.ID, Step: s.Number, Files: changes}); err != nil {
+		return "", "", err
+	}
+	if v.act != nil {
+		if err := v.act(r, ctx, s); err != nil {
+			return journal.Failed, err.Error(), err
+		}
+	}
+	return r.finish(ctx, s, changes)
+}
+
+// stage writes the backups and the new contents beside each other, so that
+// either can be put in place whatever happens.
+func (r *Runner) stage(ctx context.Context, p plan.Plan, s plan.Step, contents []content) ([]journal.File, error) {
+	var changes []journal.File
+	dir := path.Join(r.State, "backup", p.ID, strconv.Itoa(s.Number))
+	for i, c := range contents {
+		old, err := r.Hands.Read(ctx, c.path)
+		if err != nil {
+			return nil, err
+		}
+		change := journal.File{
+			Path: c.path, Before: fact.Digest(old), After: fact.Digest(c.data),
+			Backup: path.Join(dir, strconv.Itoa(i)+".old"),
+		}
+		// A run that was cut off before its intent made another content.
+		change.Staged = path.Join(dir, strconv.Itoa(i)+"-"+change.After[len("sha256:"):][:16]+".new")
+		for _, f := range s.Files {
+			if f.Path == c.path {
+				change.Mode, change.UID, change.GID = f.Mode, f.UID, f.GID
+				if f.Digest != change.Before {
+					return nil, fmt.Errorf("reading %s: %w; plan again", c.path, ErrChanged)
+				}
+			}
+		}
+		if c.access != nil {
+			change.Mode, change.UID, change.GID = c.access.Mode, c.access.UID, c.access.GID
+		}
+		if err := r.Hands.Save(ctx, change.Backup, old); err != nil {
+			return nil, err
+		}
+		if err := r.Hands.Save(ctx, change.Staged, c.data); err != nil {
+			return nil, err
+		}
+		changes = append(changes, change)
+	}
+	return changes, nil
+}
+
+// finish puts the new contents in place, where they are not yet, and proves
+// the step. What cannot be proven is taken back.
+func (r *Runner) finish(ctx context.Context, s plan.Step, changes []journal.File) (journal.Result, string, error) {
+	for _, c := range changes {
+		if err := r.putInPlace(ctx, c); err != nil {
+			return r.takeBack(ctx, changes, err)
+		}
+	}
+	answer, proof := r.prove(ctx, s)
+	switch {
+	case answer == plan.Yes:
+		return journal.Done, proof, nil
+	case ctx.Err() != nil:
+		return "", "", fmt.Errorf("interrupted while step %d (%s) was being proven; the next run looks again: %w", s.Number, s.Title, ctx.Err())
+	case len(changes) == 0:
+		return journal.Failed, proof, fmt.Errorf("step %d (%s) could not be proven: %s", s.Number, s.Title, proof)
+	case answer == plan.Unknown:
+		return "", proof, fmt.Errorf("step %d (%s) was done, and its effect could not be seen: %s; the next run looks again", s.Number, s.Title, proof)
+	}
+	return r.takeBack(ctx, changes, fmt.Errorf("step %d (%s) did not have its effect: %s", s.Number, s.Title, proof))
+}
+
+func (r *Runner) putInPlace(ctx context.Context, c journal.File) error {
+	now, err := r.Hands.Digest(ctx, c.Path)
+	if err != nil || now == c.After {
+		return err
+	}
+	if now != c.Before {
+		return fmt.Errorf("replacing %s: %w by another program; nothing was done to it", c.Path, ErrChanged)
+	}
+	data, err := r.Hands.Read(ctx, c.Staged)
+	if err != nil {
+		return err
+	}
+	if fact.Digest(data) != c.After {
+		return fmt.Errorf("replacing %s: the prepared content in %s is damaged", c.Path, c.Staged)
+	}
+	return r.Hands.Restore(ctx, c.Path, data, c.Before, Access{c.Mode, c.UID, c.GID})
+}
+
+// takeBack restores what a step has replaced, the last first.
+func (r *Runner) takeBack(ctx context.Context, changes []journal.File, cause error) (journal.Result, string, error) {
+	ctx = context.WithoutCancel(ctx) // half a step is worse than a late end
+	for i := len(changes) - 1; i >= 0; i-- {
+		c := changes[i]
+		now, err := r.Hands.Digest(ctx, c.Path)
+		if err == nil && now == c.After {
+			var data []byte
+			if data, err = r.Hands.Read(ctx, c.Backup); err == nil {
+				err = r.Hands.Restore(ctx, c.Path, data, c.After, Access{c.Mode, c.UID, c.GID})
+			}
+		}
+		if err != nil {
+			return journal.Failed, cause.Error(), fmt.Errorf("%w; taking it back failed, too: %w; the old content is in %s", cause, err, c.Backup)
+		}
+	}
+	return journal.Undone, cause.Error(), cause
+}

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/finding"
+	"perennial.dev/perennial/internal/layout"
+	"perennial.dev/perennial/internal/pki"
+)
+
+// Replaced is a file that a step of an earlier plan has replaced.
+type Replaced struct {
+	Step          int
+	Path          string
+	Before, After string    // digests
+	Now           string    // digest of what is there
+	Backup        string    // path of the copy
+	Old           fact.File // what the copy holds
+	Mode          uint32
+	UID, GID      int
+}
+
+// ForUndo plans to take back a plan: its files in reverse order, then the
+// restarts that follow. It is refused as a whole where one file is no longer
+// what the plan made of it, or where a copy holds a certificate that has ended.
+func ForUndo(of Plan, replaced []Replaced, seen Seen, id string, now time.Time) (Plan, error) {
+	u := &undoer{planner: planner{seen: seen, o: RenewOptions{Now: now}}, now: now}
+	u.Plan = New(id, now, seen)
+	u.Undoes = of.ID
+	var refused []error
+	for _, r := range replaced {
+		refused = append(refused, u.refuse(r))
+	}
+	if err := errors.Join(refused...); err != nil {
+		return u.Plan, fmt.Errorf("undoing the plan %s: %w", of.ID, err)
+	}
+	for i := len(of.Steps) - 1; i >= 0; i-- {
+		u.restore(of.Steps[i], replaced)
+	}
+	u.restarts()
+	return u.Plan, nil
+}
+
+type undoer struct {
+	planner
+	now time.Time
+}
+
+func (u *undoer) refuse(r Replaced) error {
+	if r.Now != r.After {
+		return fmt.Errorf("%s was changed since, by something else; what it was before is in %s", r.Path, r.Backup)
+	}
+	if r.Old.Digest != r.Before {
+		return fmt.Errorf("the backup %s is missing or damaged", r.Backup)
+	}
+	leaf, ok := pki.CurrentLeaf(r.Old.Kubeconfig)
+	if !ok && len(r.Old.Certs) > 0 {
+		leaf, ok = r.Old.Certs[0], true
+	}
+	if ok && !leaf.NotAfter.After(u.now) {
+		return fmt.Errorf("what %s was before has ended on %s; an ended certificate is not put back", r.Path, leaf.NotAfter.UTC().Format(time.RFC3339))
+	}
+	return nil
+}
+
+// restore adds the step that takes one step back.
+func (u *undoer) restore(s Step, replaced []Replaced) {
+	step := Step{Verb: Restore, ID: s.ID, Title: "restore " + s.ID.Name(), Why: "it takes back: " + s.Title}
+	for _, r := range replaced {
+		if r.Step != s.Number {
+			continue
+		}
+		step.Back = append(step.Back, Back{Path: r.Path, Backup: r.Backup, Digest: r.Before, Mode: r.Mode, UID: r.UID, GID: r.GID})
+		step.Files = append(step.Files, File{Path: r.Path, Digest: r.After, Mode: r.Mode, UID: r.UID, GID: r.GID, Written: true})
+		step.Expect = append(step.Expect, Expect{Predicate: DiskHolds, Path: r.Path, Digest: r.Before})
+	}
+	if len(step.Back) == 0 {
+		return
+	}
+	if c, ok := u.seen.Layout.ByID(s.ID); ok {
+		if len(c.Ports) > 0 && u.served(c) {
+			step.Expect = append(step.Expect, Expect{Predicate: WireEqualsDisk, ID: c.ID})
+		}
+		u.renewed = append(u.renewed, c)
+	}
+	u.add(step)
+}
+
+// served says whether the credential's ports answer now: a proof that could not
+// be had before is not asked for afterwards.
+func (p *planner) served(c layout.Credential) bool {
+	f, ok := p.seen.find(c.ID, finding.CertificateExpires)
+	return ok && len(f.Evidence.Served) > 0
+}

@@ -116,7 +116,7 @@ func (d *demo) foresee(ctx context.Context, s layout.Settings, end time.Time) er
 		at    time.Time
 	}{{"What it will look like the day before", end.AddDate(0, 0, -1)}, {"... and the day after", end.AddDate(0, 0, 1)}} {
 		d.heading(day.title)
-		if err := d.check(ctx, "--kubernetes-dir", s.Kubernetes(), "--at", day.at.UTC().Format(time.DateOnly)); err != nil {
+		if err := d.checkBriefly(ctx, "--kubernetes-dir", s.Kubernetes(), "--at", day.at.UTC().Format(time.DateOnly)); err != nil {
 			return err
 		}
 	}
@@ -146,6 +146,20 @@ func (d *demo) check(ctx context.Context, args ...string) error {
 	cmd := exec.CommandContext(ctx, d.perennial, args...)
 	cmd.Stdout, cmd.Stderr = d.out, d.notes
 	return toleratesDue(cmd.Run())
+}
+
+// checkBriefly shows the head of the report alone: the rest was seen before.
+func (d *demo) checkBriefly(ctx context.Context, args ...string) error {
+	const scope, head = 1, 8 // lines
+	args = append([]string{"check"}, args...)
+	fmt.Fprintf(d.out, "$ perennial %s | head\n", strings.Join(args, " "))
+	out, err := exec.CommandContext(ctx, d.perennial, args...).Output()
+	lines := strings.Split(string(out), "\n")
+	if len(lines) > head {
+		lines = append(lines[scope:head], "...")
+	}
+	fmt.Fprintln(d.out, strings.Join(lines, "\n"))
+	return toleratesDue(err)
 }
 
 // toleratesDue lets the exit codes pass that say something about the cluster:

@@ -3,6 +3,7 @@
 package pki
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -62,7 +63,7 @@ func Accept(signed []byte, w Wanted, anchors []fact.Cert, at time.Time) (leaf fa
 		}
 		return fact.Cert{}, nil, fmt.Errorf("accepting a certificate for %s: %s", w.who(), problem)
 	}
-	leaf, others := pick(content.Certs, w.keyFingerprint())
+	leaf, others := w.pick(content.Certs)
 	var reasons []string
 	if w.Old.Certificate != nil && leaf.Fingerprint() == w.Old.Fingerprint() {
 		reasons = append(reasons, "it is the old certificate itself")
@@ -76,21 +77,24 @@ func Accept(signed []byte, w Wanted, anchors []fact.Cert, at time.Time) (leaf fa
 	return leaf, found[1:max(len(found)-1, 1)], nil
 }
 
-// pick finds the certificate with the key, of several the one that ends last;
-// without one the first that is no CA, so that the rest of it can be compared
-// too.
-func pick(certs []fact.Cert, keyFingerprint string) (leaf fact.Cert, others []fact.Cert) {
-	best, noCA := -1, -1
+// pick finds the certificate with the key: of several not the old one, and the
+// one that ends last. Without one it is the first that is no CA, so that the
+// rest of it can be compared too.
+func (w Wanted) pick(certs []fact.Cert) (leaf fact.Cert, others []fact.Cert) {
+	best, rank := 0, -1
 	for i, c := range certs {
-		if c.KeyFingerprint() == keyFingerprint && (best < 0 || c.NotAfter.After(certs[best].NotAfter)) {
-			best = i
+		r := 0
+		switch {
+		case c.KeyFingerprint() == w.keyFingerprint() && (w.Old.Certificate == nil || !bytes.Equal(c.Raw, w.Old.Raw)):
+			r = 3
+		case c.KeyFingerprint() == w.keyFingerprint():
+			r = 2
+		case !c.IsCA:
+			r = 1
 		}
-		if noCA < 0 && !c.IsCA {
-			noCA = i
+		if r > rank || r == rank && r > 1 && c.NotAfter.After(certs[best].NotAfter) {
+			best, rank = i, r
 		}
-	}
-	if best < 0 {
-		best = max(noCA, 0)
 	}
 	others = append(others, certs[:best]...)
 	return certs[best], append(others, certs[best+1:]...)

@@ -37,7 +37,16 @@ func (m Machine) Replace(_ context.Context, name string, data []byte, before str
 
 // Restore implements Hands.
 func (m Machine) Restore(_ context.Context, name string, data []byte, before string, as Access) error {
-	return m.Disk.Restore(name, data, before, host.Access{Mode: as.Mode, UID: as.UID, GID: as.GID})
+	access := host.Access{Mode: as.Mode, UID: as.UID, GID: as.GID}
+	if before == "" {
+		return m.Disk.WriteNew(name, data, access)
+	}
+	return m.Disk.Restore(name, data, before, access)
+}
+
+// Remove implements Hands.
+func (m Machine) Remove(_ context.Context, name string, before string) error {
+	return m.Disk.Remove(name, before)
 }
 
 // Stop implements Hands.

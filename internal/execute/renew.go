@@ -154,6 +154,10 @@ func (r *Runner) placed(ctx context.Context, sign *plan.Sign, data []byte, cert 
 func (r *Runner) restored(ctx context.Context, s plan.Step) ([]content, error) {
 	var contents []content
 	for _, b := range s.Back {
+		if b.Digest == "" { // it was not there
+			contents = append(contents, content{path: b.Path, gone: true})
+			continue
+		}
 		data, err := r.Hands.Read(ctx, b.Backup)
 		if err != nil {
 			return nil, err

@@ -29,8 +29,11 @@ type Hands interface {
 	// Replace puts new content in place of what has the digest before, at
 	// once or not at all; mode and owner stay.
 	Replace(ctx context.Context, path string, data []byte, before string) error
-	// Restore is Replace with mode and owner given.
+	// Restore is Replace with mode and owner given. An empty before is a file
+	// that is not there yet.
 	Restore(ctx context.Context, path string, data []byte, before string, as Access) error
+	// Remove removes a file that has the digest before.
+	Remove(ctx context.Context, path string, before string) error
 	// Stop ends a process, if it is still the one described.
 	Stop(ctx context.Context, stop plan.Stop) error
 }
@@ -188,6 +191,7 @@ type content struct {
 	data []byte
 	// access is set where mode and owner are not those of what is there.
 	access *Access
+	gone   bool // nothing will be there
 }
 
 // verbs is the closed table.
@@ -239,36 +243,54 @@ func (r *Runner) stage(ctx context.Context, p plan.Plan, s plan.Step, contents [
 	var changes []journal.File
 	dir := path.Join(r.State, "backup", p.ID, strconv.Itoa(s.Number))
 	for i, c := range contents {
-		old, err := r.Hands.Read(ctx, c.path)
+		change, err := r.stageOne(ctx, path.Join(dir, strconv.Itoa(i)), s, c)
 		if err != nil {
-			return nil, err
-		}
-		change := journal.File{
-			Path: c.path, Before: fact.Digest(old), After: fact.Digest(c.data),
-			Backup: path.Join(dir, strconv.Itoa(i)+".old"),
-		}
-		// A run that was cut off before its intent made another content.
-		change.Staged = path.Join(dir, strconv.Itoa(i)+"-"+change.After[len("sha256:"):][:16]+".new")
-		for _, f := range s.Files {
-			if f.Path == c.path {
-				change.Mode, change.UID, change.GID = f.Mode, f.UID, f.GID
-				if f.Digest != change.Before {
-					return nil, fmt.Errorf("reading %s: %w; plan again", c.path, ErrChanged)
-				}
-			}
-		}
-		if c.access != nil {
-			change.Mode, change.UID, change.GID = c.access.Mode, c.access.UID, c.access.GID
-		}
-		if err := r.Hands.Save(ctx, change.Backup, old); err != nil {
-			return nil, err
-		}
-		if err := r.Hands.Save(ctx, change.Staged, c.data); err != nil {
 			return nil, err
 		}
 		changes = append(changes, change)
 	}
 	return changes, nil
+}
+
+// stageOne is stage for one file; name begins the names of its copies. A digest
+// is empty where no file was, or will be.
+func (r *Runner) stageOne(ctx context.Context, name string, s plan.Step, c content) (journal.File, error) {
+	change := journal.File{Path: c.path}
+	var err error
+	if change.Before, err = r.Hands.Digest(ctx, c.path); err != nil {
+		return change, err
+	}
+	for _, f := range s.Files {
+		if f.Path == c.path {
+			change.Mode, change.UID, change.GID = f.Mode, f.UID, f.GID
+			if f.Digest != change.Before {
+				return change, fmt.Errorf("reading %s: %w; plan again", c.path, ErrChanged)
+			}
+		}
+	}
+	if c.access != nil {
+		change.Mode, change.UID, change.GID = c.access.Mode, c.access.UID, c.access.GID
+	}
+	if change.Before != "" {
+		old, err := r.Hands.Read(ctx, c.path)
+		if err != nil {
+			return change, err
+		}
+		if fact.Digest(old) != change.Before {
+			return change, fmt.Errorf("reading %s: %w; plan again", c.path, ErrChanged)
+		}
+		change.Backup = name + ".old"
+		if err := r.Hands.Save(ctx, change.Backup, old); err != nil {
+			return change, err
+		}
+	}
+	if c.gone {
+		return change, nil
+	}
+	change.After = fact.Digest(c.data)
+	// A run that was cut off before its intent made another content.
+	change.Staged = name + "-" + change.After[len("sha256:"):][:16] + ".new"
+	return change, r.Hands.Save(ctx, change.Staged, c.data)
 }
 
 // finish puts the new contents in place, where they are not yet, and proves
@@ -301,6 +323,9 @@ func (r *Runner) putInPlace(ctx context.Context, c journal.File) error {
 	if now != c.Before {
 		return fmt.Errorf("replacing %s: %w by another program; nothing was done to it", c.Path, ErrChanged)
 	}
+	if c.After == "" {
+		return r.Hands.Remove(ctx, c.Path, c.Before)
+	}
 	data, err := r.Hands.Read(ctx, c.Staged)
 	if err != nil {
 		return err
@@ -317,15 +342,23 @@ func (r *Runner) takeBack(ctx context.Context, changes []journal.File, cause err
 	for i := len(changes) - 1; i >= 0; i-- {
 		c := changes[i]
 		now, err := r.Hands.Digest(ctx, c.Path)
-		if err == nil && now == c.After {
-			var data []byte
-			if data, err = r.Hands.Read(ctx, c.Backup); err == nil {
-				err = r.Hands.Restore(ctx, c.Path, data, c.After, Access{c.Mode, c.UID, c.GID})
-			}
+		if err == nil && now == c.After && now != c.Before {
+			err = r.putBack(ctx, c)
 		}
 		if err != nil {
 			return journal.Failed, cause.Error(), fmt.Errorf("%w; taking it back failed, too: %w; the old content is in %s", cause, err, c.Backup)
 		}
 	}
 	return journal.Undone, cause.Error(), cause
+}
+
+func (r *Runner) putBack(ctx context.Context, c journal.File) error {
+	if c.Before == "" {
+		return r.Hands.Remove(ctx, c.Path, c.After)
+	}
+	data, err := r.Hands.Read(ctx, c.Backup)
+	if err != nil {
+		return err
+	}
+	return r.Hands.Restore(ctx, c.Path, data, c.After, Access{c.Mode, c.UID, c.GID})
 }

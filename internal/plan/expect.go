@@ -4,6 +4,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"perennial.dev/perennial/internal/credential"
@@ -117,14 +118,21 @@ func (e Expect) diskRenewed(after Seen) (Answer, string) {
 
 func (e Expect) diskHolds(after Seen) (Answer, string) {
 	for _, f := range after.Facts {
-		if file, ok := f.(fact.File); ok && file.Path == e.Path {
+		if file, ok := f.(fact.File); ok && file.Path == e.Path && !file.Missing {
 			if file.Digest == e.Digest {
 				return Yes, e.Path + " holds what it should"
 			}
 			return No, e.Path + " holds something else"
 		}
 	}
+	if e.Digest == "" && !unseen(after, e.Path) {
+		return Yes, e.Path + " is not there, as before"
+	}
 	return Unknown, e.Path + " could not be read"
+}
+
+func unseen(after Seen, path string) bool {
+	return slices.ContainsFunc(after.Unseen, func(u fact.Unseen) bool { return string(u.What) == path })
 }
 
 func (e Expect) wireEqualsDisk(after Seen) (Answer, string) {

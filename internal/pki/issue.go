@@ -259,7 +259,7 @@ func (a Authority) name() fact.Text {
 	if a.Cert.Certificate == nil {
 		return "without a certificate"
 	}
-	return name(a.Cert.RawSubject, a.Cert.Subject)
+	return shortName(a.Cert)
 }
 
 // canSign says why an authority cannot sign at an instant.

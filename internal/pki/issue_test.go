@@ -482,3 +482,49 @@ func TestIssueUnderAnIntermediateCA(t *testing.T) {
 		t.Error(chain.Err)
 	}
 }
+
+// Whatever the old certificate holds, the new one says the same, or there is
+// none.
+func FuzzIssue(f *testing.F) {
+	ca := selfSigned(f, authority("kubernetes", 10), edKey())
+	for _, template := range []*x509.Certificate{everything(), server("localhost", 1), authority("below", 1)} {
+		f.Add(ca.issuesFor(f, template, someKey().Public()).Raw, "api.example", false)
+		f.Add(ca.issuesFor(f, template, rsaKey().Public()).Raw, "", true)
+	}
+	spare := privateKey(f, pkcs8(someKey()))
+	key := ca.private(f)
+	f.Fuzz(func(t *testing.T, der []byte, add string, newKey bool) {
+		parsed, err := x509.ParseCertificate(der)
+		if err != nil {
+			return
+		}
+		old := fact.Cert{Certificate: parsed}
+		r := Request{Wanted: Wanted{Old: old}, CA: Authority{ca.Cert, key}, Now: halfway, Rand: rand.Reader, OtherCA: true}
+		if newKey {
+			r.Key = spare
+		}
+		if add != "" {
+			r.AddDNS = []string{add}
+		}
+		issued, err := Issue(r)
+		if err != nil {
+			if len(err.Error()) > 5000 {
+				t.Fatalf("an error of %d bytes", len(err.Error()))
+			}
+			return
+		}
+		c := issued.Cert
+		if !bytes.Equal(c.RawSubject, old.RawSubject) || c.IsCA || c.NotAfter.After(ca.NotAfter) || !Issued(ca.Cert, c) {
+			t.Fatalf("%s became %s", old.Subject, c.Subject)
+		}
+		for _, was := range old.Extensions {
+			if has(personal, was.Id) || has([]asn1.ObjectIdentifier{oidAuthorityKeyID, oidSubjectKeyID}, was.Id) || add != "" && was.Id.Equal(oidSANs) {
+				continue
+			}
+			now := formOf(c)
+			if is := now.extension(was.Id); is == nil || is.Critical != was.Critical || !bytes.Equal(is.Value, was.Value) {
+				t.Fatalf("%s changed", was.Id)
+			}
+		}
+	})
+}

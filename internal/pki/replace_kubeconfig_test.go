@@ -320,6 +320,33 @@ func FuzzReplaceKubeconfig(f *testing.F) {
 	})
 }
 
+func FuzzRetargetKubelet(f *testing.F) {
+	r := newRenewed(f)
+	for _, spell := range spellings(f) {
+		f.Add([]byte(spell(b64(certPEM(r.old.Cert)), b64(sec1(someKey())))), "/var/lib/kubelet/pki/kubelet-client-current.pem")
+	}
+	f.Add([]byte(spellings(f)["JSON"](b64(certPEM(r.old.Cert)), b64(sec1(someKey())))), "/ä \"'{#x")
+	f.Add([]byte(several), "/var/key.pem")
+	secrets := secretsOfFixedKeys()
+	f.Fuzz(func(t *testing.T, data []byte, current string) {
+		out, err := RetargetKubelet(data, current)
+		if err != nil {
+			noSecretIn(t, secrets, err.Error())
+			return
+		}
+		was, _ := ReadKubeconfig(data, "/")
+		is, _ := ReadKubeconfig(out, "/")
+		for i, u := range is.Users {
+			if o := was.Users[i]; u.Name != o.Name || u.Other != o.Other || !u.Current && (u.CertFile != o.CertFile || len(u.Certs) != len(o.Certs)) {
+				t.Fatalf("user %s changed", o.Name)
+			}
+			if u.Current && (u.CertFile != current || u.KeyFile != current || len(u.Certs) > 0 || u.Key != nil) {
+				t.Fatalf("got %+v", u)
+			}
+		}
+	})
+}
+
 // onlyCredentialChanged compares what ReadKubeconfig, which knows nothing of
 // the edit, sees before and after.
 func onlyCredentialChanged(t *testing.T, data, out []byte, leaf fact.Cert, newKey bool) {
@@ -486,9 +513,12 @@ func TestRetargetKubeletRefuses(t *testing.T) {
 		"has no client key":       {strings.Replace(kubeadm, "client-key-data: "+key, "x: y", 1), "/a"},
 		"it is no YAML":           {"\t", "/a"},
 	} {
-		if out, err := RetargetKubelet([]byte(c.text), c.path); err == nil || out != nil || !strings.Contains(err.Error(), want) {
+		out, err := RetargetKubelet([]byte(c.text), c.path)
+		if err == nil || out != nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("want %q, got %v", want, err)
+			continue
 		}
+		noSecretIn(t, append(secretsOfFixedKeys(), key[:40]), err.Error())
 	}
 }
 

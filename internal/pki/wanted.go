@@ -29,12 +29,15 @@ func (r *Refused) Error() string {
 func (w Wanted) who() fact.Text {
 	switch {
 	case w.Old.Certificate != nil:
-		return name(w.Old.RawSubject, w.Old.Subject)
+		return shortName(w.Old)
 	case w.Spec != nil:
 		return fact.Text(w.Spec.Name)
 	}
 	return "nobody"
 }
+
+// shortName is a certificate's name, cut where it would fill a screen.
+func shortName(c fact.Cert) fact.Text { return fact.Text(clip(string(name(c.RawSubject, c.Subject)))) }
 
 // form is what the certificate shall say.
 func (w Wanted) form() (form, error) {
@@ -220,7 +223,7 @@ func trusted(leaf fact.Cert, chain, anchors []fact.Cert, at time.Time, reasons *
 			break
 		}
 		if at.After(found.End) && !at.After(leaf.NotAfter) {
-			note("%s, which it hangs on, has expired on %s", name(found.Ends.RawSubject, found.Ends.Subject), instant(found.End))
+			note("%s, which it hangs on, has expired on %s", shortName(found.Ends), instant(found.End))
 			break
 		}
 	}

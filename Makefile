@@ -104,4 +104,5 @@ test-go:
 test-lab: build labs
 	@echo "== go test on control planes of Kubernetes $(LAB_TEST_VERSIONS)"
 	$(WITH_LAB) LAB_TEST_VERSIONS=$(LAB_TEST_VERSIONS) go test -count=1 -timeout 30m -v ./internal/e2e
+	$(WITH_LAB) LAB_TEST_VERSIONS=$(LAB_TEST_VERSIONS) go test -count=1 -timeout 30m -v -run Lab ./internal/pki
 	LAB_TEST_VERSIONS=$(LAB_TEST_VERSIONS) go -C lab test -count=1 -timeout 30m -v ./cmd/lab

@@ -130,7 +130,7 @@ func hostileManifests() []bad {
 		}, gone: lost, want: append(numbered("cp1/kube-scheduler-kubeconfig", 1999), "cp1/scheduler.conf FileMissing", "cp1/scheduler.conf-2 CertificateExpires"), exit: 11},
 		{name: "a copy beside it", change: func(_ *testing.T, n *testnode.Node) {
 			n.Write(manifests+"kube-apiserver.yaml.bak", 0o600, n.Read(manifests+"kube-apiserver.yaml"))
-		}},
+		}, want: []string{"cp1/kube-apiserver.yaml.bak ManifestDuplicate"}, exit: 11},
 		{name: "flags with escape codes and without values", change: func(_ *testing.T, n *testnode.Node) {
 			n.Edit(file, "- --bind-address=127.0.0.1", "- \"--\\e[31m=\\u202e\"\n    - \"-\"\n    - \"--\"\n    - \"--=\"\n    - --tls-cert-file\n    - \"--tls-private-key-file=/\\e[31m\"")
 		}, unseen: []string{"Unsupported true"}, exit: 12, never: injected},

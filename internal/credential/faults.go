@@ -254,15 +254,29 @@ func (j *judge) omitted() {
 
 // manifests judges the static pods' manifests themselves.
 func (j *judge) manifests(seen []fact.Fact) {
+	first := map[string]string{}
 	for _, f := range seen {
 		m, ok := f.(fact.Manifest)
-		if !ok || m.Problem == "" {
-			continue
+		switch {
+		case !ok:
+		case m.Problem != "":
+			j.manifest(finding.FileMalformed, m, "the kubelet does not run this static pod", m.Path+": "+m.Problem.String(),
+				"correct "+quote(m.Path)+", or move it out of the directory")
+		case first[podName(m)] != "":
+			j.manifest(finding.ManifestDuplicate, m, "the kubelet may run this one in place of the other, after its next start or after any change",
+				fmt.Sprintf("it defines the same pod as %s: %s", first[podName(m)], m.Name), "mv "+quote(m.Path)+" /root/")
+		default:
+			first[podName(m)] = m.Path
 		}
-		j.add(finding.Finding{
-			Code: finding.FileMalformed, ID: fact.NodeID(j.layout.Node, m.Path[strings.LastIndexByte(m.Path, '/')+1:]), End: finding.Now(),
-			Class: finding.Fault, Keeper: finding.KeeperPerson, Effect: "the kubelet does not run this static pod", Reason: m.Path + ": " + m.Problem.String(),
-			Evidence: finding.Evidence{Path: m.Path, Mode: mode(m.Meta), Owner: owner(m.Meta)}, Fix: "correct " + m.Path + ", or move it out of the directory",
-		})
 	}
+}
+
+func podName(m fact.Manifest) string { return string(m.Namespace) + "/" + string(m.Name) }
+
+func (j *judge) manifest(code finding.Code, m fact.Manifest, effect, reason, fix string) {
+	j.add(finding.Finding{
+		Code: code, ID: fact.NodeID(j.layout.Node, m.Path[strings.LastIndexByte(m.Path, '/')+1:]), End: finding.Now(),
+		Class: finding.Fault, Keeper: finding.KeeperPerson, Effect: effect, Reason: reason,
+		Evidence: finding.Evidence{Path: m.Path, Mode: mode(m.Meta), Owner: owner(m.Meta)}, Fix: fix,
+	})
 }

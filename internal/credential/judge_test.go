@@ -146,6 +146,9 @@ func TestFaults(t *testing.T) {
 		{"manifest that is no YAML", func(n *testnode.Node) {
 			n.Write("/etc/kubernetes/manifests/extra.yaml", 0o600, []byte("kind: [Pod\nmetadata"))
 		}, []string{"cp1/extra.yaml FileMalformed"}, "no YAML of a pod"},
+		{"copy beside a manifest", func(n *testnode.Node) {
+			n.Write("/etc/kubernetes/manifests/kube-scheduler.yaml.bak", 0o600, n.Read("/etc/kubernetes/manifests/kube-scheduler.yaml"))
+		}, []string{"cp1/kube-scheduler.yaml.bak ManifestDuplicate"}, "same pod as /etc/kubernetes/manifests/kube-scheduler.yaml"},
 		{"leaf of another CA", func(n *testnode.Node) {
 			n.WritePair(pki+"/front-proxy-client", n.Sign(n.NewCA("front-proxy-ca"), testnode.Leaf{Name: "front-proxy-client", Usage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}))
 		}, []string{"cp1/front-proxy-client ChainBroken"}, ""},

@@ -29,6 +29,7 @@ const (
 	CertificateFromOtherNode Code = "CertificateFromOtherNode"
 	FileMissing              Code = "FileMissing"
 	FileMalformed            Code = "FileMalformed"
+	ManifestDuplicate        Code = "ManifestDuplicate"
 	ClockSuspect             Code = "ClockSuspect"
 	SupportEnds              Code = "SupportEnds"
 	CalendarStale            Code = "CalendarStale"
@@ -96,6 +97,10 @@ var Codes = []Info{
 		"The file is there, but what it should hold cannot be read from it. The running process may hold an older content; its next start fails.",
 		"An interrupted write, a full disk, or an edit.",
 		"Restore the file from a backup, or issue it again."},
+	{ManifestDuplicate, "two manifests for one static pod",
+		"Two files in the kubelet's manifests directory define the same pod; which one runs is not decided by anybody.",
+		"The kubelet reads every file there whose name does not begin with a dot, also a copy that ends with .bak (pkg/kubelet/config/file.go).",
+		"Move the copy out of the directory."},
 	{ClockSuspect, "a clock that cannot be right",
 		"Something is dated later than the clock says it is now. Every judgement by date depends on the clock.",
 		"The clock was set back, or was ahead when something was issued.",

@@ -6,16 +6,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"path"
 	"text/tabwriter"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"perennial.dev/perennial/internal/execute"
 	"perennial.dev/perennial/internal/fact"
-	"perennial.dev/perennial/internal/host"
 	"perennial.dev/perennial/internal/journal"
-	"perennial.dev/perennial/internal/pki"
 	"perennial.dev/perennial/internal/plan"
 )
 
@@ -132,7 +130,7 @@ func (o *changeOptions) undo(ctx context.Context, s Streams, id string) error {
 	if err != nil {
 		return err
 	}
-	replaced, err := b.replaced(p)
+	replaced, err := execute.Replaced(ctx, execute.Machine{Disk: b.disk}, p)
 	if err != nil {
 		return err
 	}
@@ -146,38 +144,4 @@ func (o *changeOptions) undo(ctx context.Context, s Streams, id string) error {
 		return err
 	}
 	return o.propose(ctx, b, todo)
-}
-
-// replaced is what the done steps of a plan have replaced, as it is now.
-func (b *bench) replaced(p journal.Plan) ([]plan.Replaced, error) {
-	var all []plan.Replaced
-	for _, step := range p.Steps {
-		last := step.Last()
-		if last.Outcome == nil || last.Outcome.Result != journal.Done || last.Intent == nil {
-			continue
-		}
-		for _, f := range last.Intent.Files {
-			now, err := b.disk.Digest(f.Path)
-			if err != nil {
-				return nil, err
-			}
-			r := plan.Replaced{Step: step.Number, Path: f.Path, Before: f.Before, After: f.After, Now: now, Backup: f.Backup, Mode: f.Mode, UID: f.UID, GID: f.GID}
-			if data, err := b.disk.ReadFile(f.Backup, host.FileLimit); err == nil {
-				r.Old = understand(f.Path, data)
-			}
-			all = append(all, r)
-		}
-	}
-	return all, nil
-}
-
-func understand(name string, data []byte) fact.File {
-	f := fact.File{Path: name, Digest: fact.Digest(data)}
-	if pki.IsKubeconfig(data) {
-		f.Kubeconfig, f.Problem = pki.ReadKubeconfig(data, path.Dir(name))
-		return f
-	}
-	content := pki.Read(data)
-	f.Certs, f.Keys = content.Certs, content.Keys
-	return f
 }

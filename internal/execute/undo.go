@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package execute
+
+import (
+	"context"
+	"path"
+
+	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/journal"
+	"perennial.dev/perennial/internal/pki"
+	"perennial.dev/perennial/internal/plan"
+)
+
+// Replaced is what the done steps of a plan have replaced, as it is now, and
+// what their backups hold. A backup that cannot be read holds nothing.
+func Replaced(ctx context.Context, h Hands, p journal.Plan) ([]plan.Replaced, error) {
+	var all []plan.Replaced
+	for _, step := range p.Steps {
+		last := step.Last()
+		if last.Outcome == nil || last.Outcome.Result != journal.Done || last.Intent == nil {
+			continue
+		}
+		for _, f := range last.Intent.Files {
+			now, err := h.Digest(ctx, f.Path)
+			if err != nil {
+				return nil, err
+			}
+			r := plan.Replaced{Step: step.Number, Path: f.Path, Before: f.Before, After: f.After, Now: now, Backup: f.Backup, Mode: f.Mode, UID: f.UID, GID: f.GID}
+			if data, err := h.Read(ctx, f.Backup); err == nil {
+				r.Old = understand(f.Path, data)
+			}
+			all = append(all, r)
+		}
+	}
+	return all, nil
+}
+
+func understand(name string, data []byte) fact.File {
+	f := fact.File{Path: name, Digest: fact.Digest(data)}
+	if pki.IsKubeconfig(data) {
+		f.Kubeconfig, f.Problem = pki.ReadKubeconfig(data, path.Dir(name))
+		return f
+	}
+	content := pki.Read(data)
+	f.Certs, f.Keys = content.Certs, content.Keys
+	return f
+}

@@ -5,6 +5,7 @@ package credential
 import (
 	"crypto/x509"
 	"fmt"
+	"strings"
 	"time"
 
 	"perennial.dev/perennial/internal/fact"
@@ -180,6 +181,21 @@ func (j *judge) authority(c layout.Credential, f fact.File) {
 		})
 		j.notYetValid(c, cert, evidence)
 	}
+}
+
+// signing lists a key pair that has no end.
+func (j *judge) signing(c layout.Credential, f fact.File) {
+	evidence := j.evidence(c, nil)
+	for _, k := range f.Keys {
+		if k.Fingerprint != "" {
+			evidence.Key = &finding.Key{Key: strings.TrimSuffix(fmt.Sprintf("%s %d", k.Algorithm, k.Bits), " 0"), Fingerprint: k.Fingerprint}
+			break
+		}
+	}
+	j.add(finding.Finding{
+		Code: finding.SigningKey, ID: c.ID, Class: finding.Notice, Keeper: finding.KeeperPerson,
+		Effect: "nothing ends", Evidence: evidence, Fix: "perennial explain " + string(finding.SigningKey),
+	})
 }
 
 // kubeconfig judges a kubeconfig beside its current user's certificate: the CA

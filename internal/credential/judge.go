@@ -243,6 +243,7 @@ func (j *judge) credential(c layout.Credential) {
 	case c.Role == layout.Authority:
 		j.authority(c, f)
 	case c.Role == layout.Signing:
+		j.signing(c, f)
 	case f.Kubeconfig != nil:
 		j.kubeconfig(c, f)
 		j.leaf(c)

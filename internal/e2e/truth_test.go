@@ -46,7 +46,7 @@ func TestEveryEndEqualsOpenSSL(t *testing.T) {
 				compare(s.Endpoint, handshake(t, ssl, s.Endpoint, string(s.SNI)))
 			}
 			t.Logf("%d certificates on disk and %d served, all equal", onDisk, count-onDisk)
-			if onDisk < 20 || count-onDisk < 5 {
+			if onDisk < 18 || count-onDisk < 5 { // 1.25 has no super-admin.conf
 				t.Errorf("the walk found %d on disk and %d served: too few to show anything", onDisk, count-onDisk)
 			}
 		})

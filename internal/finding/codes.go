@@ -31,6 +31,7 @@ const (
 	FileMalformed            Code = "FileMalformed"
 	ManifestDuplicate        Code = "ManifestDuplicate"
 	ClockSuspect             Code = "ClockSuspect"
+	SigningKey               Code = "SigningKey"
 	SupportEnds              Code = "SupportEnds"
 	CalendarStale            Code = "CalendarStale"
 )
@@ -105,6 +106,10 @@ var Codes = []Info{
 		"Something is dated later than the clock says it is now. Every judgement by date depends on the clock.",
 		"The clock was set back, or was ahead when something was issued.",
 		"Set the clock right, then look again."},
+	{SigningKey, "a signing key, which has no end",
+		"The key pair signs and verifies service account tokens. It never stops working by itself, and nobody replaces it by themselves either.",
+		"kubeadm makes it once; control-plane nodes share it.",
+		"Nothing has to be done. Whoever had the private key can make tokens for any service account: replace the pair if it may be known."},
 	{SupportEnds, "the end of a release's support",
 		"After this date upstream makes no fixes for this minor release, security fixes included.",
 		"Kubernetes supports its three newest minor releases, each for about 14 months since 1.19.",

@@ -17,6 +17,7 @@ type Evidence struct {
 	Mode        string       `json:"mode,omitempty"`     // octal, "0600"
 	Owner       string       `json:"owner,omitempty"`    // uid:gid
 	Certificate *Certificate `json:"certificate,omitempty"`
+	Key         *Key         `json:"key,omitempty"`      // of a bare key pair
 	IssuerID    fact.ID      `json:"issuerID,omitempty"` // found by verifying, not by name
 	Served      []Served     `json:"served,omitempty"`
 	Identity    []Identity   `json:"identity,omitempty"`
@@ -40,6 +41,12 @@ type Certificate struct {
 	Key         string      `json:"key"` // "RSA 2048", "ECDSA 256", "Ed25519"
 	NotBefore   time.Time   `json:"notBefore"`
 	NotAfter    time.Time   `json:"notAfter"`
+}
+
+// Key is the public side of a key pair.
+type Key struct {
+	Key         string `json:"key"`         // "RSA 2048", "ECDSA 256", "Ed25519"
+	Fingerprint string `json:"fingerprint"` // sha256:<hex> over the DER SubjectPublicKeyInfo
 }
 
 // SANLimit is the number of names a description keeps.

@@ -102,6 +102,9 @@ func (p *page) evidence(e finding.Evidence) {
 		p.paragraph("File", text)
 	}
 	p.paragraph("Endpoint", e.Endpoint)
+	if e.Key != nil {
+		p.paragraph("Key", plain(e.Key.Key)+", "+plain(e.Key.Fingerprint))
+	}
 	if e.Certificate != nil {
 		p.certificate(*e.Certificate)
 	}

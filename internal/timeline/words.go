@@ -115,6 +115,7 @@ var clauses = []clause{
 	{finding.FileMissing, "", "", "the file of %s is missing"},
 	{finding.FileMalformed, "", "", "the file of %s cannot be understood"},
 	{finding.ManifestDuplicate, "", "", "%s is a second manifest for one static pod"},
+	{finding.SigningKey, "", "", "%s has no end"},
 	{finding.ClockSuspect, "", "", "the clock cannot be right"},
 	{finding.SupportEnds, "upstream's support of %s ends", "upstream's support of %s ended", "%s is not supported"},
 	{finding.CalendarStale, "", "", "the release data in this program is old"},

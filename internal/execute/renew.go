@@ -4,9 +4,7 @@ package execute
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/netip"
 	"path"
 
 	"perennial.dev/perennial/internal/fact"
@@ -26,16 +24,9 @@ func (r *Runner) renewed(ctx context.Context, s plan.Step) ([]content, error) {
 	if err != nil {
 		return nil, err
 	}
-	if old.Fingerprint() != sign.Replaces {
-		return nil, fmt.Errorf("reading %s: it holds another certificate than was planned for; plan again", sign.Cert)
-	}
-	request := pki.Request{Wanted: pki.Wanted{Old: old, AddDNS: sign.AddDNS}, Now: r.Now(), Life: sign.Life, Rand: r.Rand}
-	for _, ip := range sign.AddIPs {
-		addr, err := netip.ParseAddr(ip)
-		if err != nil {
-			return nil, fmt.Errorf("reading the address %q: %w", fact.Text(ip), err)
-		}
-		request.AddIPs = append(request.AddIPs, addr)
+	request := pki.Request{Now: r.Now(), Life: sign.Life, Rand: r.Rand}
+	if request.Wanted, err = sign.Wanted(old); err != nil {
+		return nil, err
 	}
 	if request.CA, err = r.authority(ctx, sign); err != nil {
 		return nil, err
@@ -123,29 +114,23 @@ func (r *Runner) keyBelongs(ctx context.Context, sign *plan.Sign, data []byte, o
 	return fmt.Errorf("reading %s: it does not hold the key of the certificate; renew with a new key (--new-key)", where)
 }
 
-// placed is what the files hold with a new certificate in them.
-func (r *Runner) placed(ctx context.Context, sign *plan.Sign, data []byte, cert fact.Cert, key *pki.PrivateKey) ([]content, error) {
+// placed is what the files hold with a new certificate in them, and the
+// certificates between it and its CA, where there are any.
+func (r *Runner) placed(ctx context.Context, sign *plan.Sign, data []byte, cert fact.Cert, key *pki.PrivateKey, chain ...fact.Cert) ([]content, error) {
 	switch {
 	case sign.Conf:
-		changed, err := pki.ReplaceKubeconfig(data, "", cert, key)
+		changed, err := pki.ReplaceKubeconfig(data, "", cert, key, chain...)
 		return []content{{path: sign.Cert, data: changed}}, err
 	case key == nil:
-		changed, err := pki.ReplaceLeaf(data, cert)
+		changed, err := pki.ReplaceLeaf(data, cert, chain...)
 		return []content{{path: sign.Cert, data: changed}}, err
 	case sign.Key == "" || sign.Key == sign.Cert:
-		changed, err := pki.ReplacePair(data, cert, key)
+		changed, err := pki.ReplacePair(data, cert, key, chain...)
 		return []content{{path: sign.Cert, data: changed}}, err
 	}
-	changed, err := pki.ReplaceLeaf(data, cert)
+	changed, err := pki.ReplaceLeaf(data, cert, chain...)
 	if err != nil {
 		return nil, err
-	}
-	old, err := r.Hands.Read(ctx, sign.Key)
-	if err != nil {
-		return nil, err
-	}
-	if len(pki.Read(old).Keys) == 0 {
-		return nil, errors.New("reading " + sign.Key + ": there is no key in it")
 	}
 	return []content{{path: sign.Key, data: key.PEM()}, {path: sign.Cert, data: changed}}, nil
 }

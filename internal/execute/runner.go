@@ -197,6 +197,9 @@ type content struct {
 // verbs is the closed table.
 var verbs = map[plan.Verb]verb{
 	plan.Renew:   {prepare: (*Runner).renewed},
+	plan.Create:  {prepare: (*Runner).created},
+	plan.Request: {prepare: (*Runner).requested},
+	plan.Accept:  {prepare: (*Runner).accepted},
 	plan.Restore: {prepare: (*Runner).restored},
 	plan.Restart: {act: func(r *Runner, ctx context.Context, s plan.Step) error { return r.Hands.Stop(ctx, *s.Stop) }},
 }

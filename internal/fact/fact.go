@@ -135,6 +135,7 @@ type KubeletConfig struct {
 	ServerTLSBootstrap bool   `json:"serverTLSBootstrap,omitempty"`
 	Address            string `json:"address,omitempty"`
 	Port               int    `json:"port,omitempty"` // 0: not set, the kubelet's default is 10250
+	ClusterDomain      string `json:"clusterDomain,omitempty"`
 	Problem            Text   `json:"problem,omitempty"`
 }
 
@@ -161,6 +162,8 @@ type File struct {
 	Certs      []Cert      `json:"certs,omitempty"` // in the order of the file
 	Keys       []Key       `json:"keys,omitempty"`
 	Kubeconfig *Kubeconfig `json:"kubeconfig,omitempty"`
+	// Requests are the public keys of the signing requests in the file.
+	Requests []Key `json:"requests,omitempty"`
 	// Problem is why the content, or a part of it, could not be understood.
 	Problem Text `json:"problem,omitempty"`
 	// Omitted counts certificates beyond the limit that were not kept.

@@ -27,6 +27,8 @@ type Scope struct {
 	Root          string   `json:"root,omitempty"`          // a file system, "/" for the running machine; empty when only endpoints were asked
 	KubernetesDir string   `json:"kubernetesDir,omitempty"` // as the node sees it
 	Endpoints     []string `json:"endpoints,omitempty"`     // host:port, looked at from outside
+	RequestDir    string   `json:"requestDir,omitempty"`    // where signing requests and what was signed for them lie
+	Copies        []string `json:"copies,omitempty"`        // further files that may be copies of a kubeconfig
 }
 
 // line is one line after the header: exactly one of the two is set.

@@ -16,6 +16,7 @@ type Layout struct {
 	// KubernetesDir is the scope's, or what the running components say where
 	// nothing lies at kubeadm's place.
 	KubernetesDir string
+	CertDir       string // of the certificates, as the components name it
 	Components    []Component
 	Credentials   []Credential // sorted by ID
 	Ports         []Port       // TLS ports worth a handshake
@@ -116,6 +117,7 @@ func Discover(scope fact.Scope, facts []fact.Fact) Layout {
 	d.findComponents()
 	d.findNode()
 	d.findCredentials()
+	d.CertDir = d.certDir()
 	d.findPorts()
 	d.findWants()
 	d.findNothing()

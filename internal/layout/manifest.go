@@ -92,6 +92,7 @@ type kubeletConfiguration struct {
 	ServerTLSBootstrap bool   `json:"serverTLSBootstrap"`
 	Address            string `json:"address"`
 	Port               int    `json:"port"`
+	ClusterDomain      string `json:"clusterDomain"`
 	Authentication     struct {
 		X509 struct {
 			ClientCAFile string `json:"clientCAFile"`
@@ -115,7 +116,7 @@ func ParseKubeletConfig(file string, data []byte) fact.KubeletConfig {
 		Path: file, StaticPodPath: c.StaticPodPath, ClientCAFile: c.Authentication.X509.ClientCAFile,
 		TLSCertFile: c.TLSCertFile, TLSKeyFile: c.TLSPrivateKeyFile,
 		RotateCertificates: c.RotateCertificates, ServerTLSBootstrap: c.ServerTLSBootstrap,
-		Address: c.Address, Port: c.Port,
+		Address: c.Address, Port: c.Port, ClusterDomain: c.ClusterDomain,
 	}
 }
 

@@ -32,6 +32,7 @@ func (d *discovery) findWants() {
 			d.want(Want{Verb: LookFile, Path: p, Required: true})
 		}
 	}
+	d.wantRequests()
 	d.wantViews()
 	d.wantSweep()
 	d.wantWire()
@@ -103,6 +104,36 @@ func (d *discovery) wantNode() {
 	d.want(Want{Verb: LookListing, Path: d.KubernetesDir})
 	d.want(Want{Verb: LookFile, Path: d.kubeletKubeconfig()})
 }
+
+// wantRequests looks, for each credential, at the signing request, at what was
+// signed for it, and at a key that was made for it.
+func (d *discovery) wantRequests() {
+	if d.Scope.RequestDir == "" {
+		return
+	}
+	var names []string
+	for _, c := range d.Credentials {
+		if c.Role != Unclaimed {
+			names = append(names, c.ID.Name())
+		}
+	}
+	for _, p := range places {
+		names = append(names, p.name)
+	}
+	for _, name := range names {
+		for _, end := range []string{RequestEnd, SignedEnd, NewKeyEnd} {
+			d.want(Want{Verb: LookFile, Path: path.Join(d.Scope.RequestDir, name+end)})
+		}
+	}
+}
+
+// The endings of the files in a directory of signing requests, behind the
+// credential's name.
+const (
+	RequestEnd = ".csr"
+	SignedEnd  = ".crt"
+	NewKeyEnd  = ".key"
+)
 
 // wantViews looks at single files through the eyes of the processes that read
 // them.

@@ -29,6 +29,9 @@ const (
 	// IdentityCurrent: the component uses what the file holds, and that was
 	// seen or follows from how it reloads.
 	IdentityCurrent Predicate = "identity-current"
+	// RequestWritten: the file at Path holds a signing request for the key in
+	// the file at KeyPath.
+	RequestWritten Predicate = "request-written"
 	// Restarted: the component runs, and has started after After.
 	Restarted Predicate = "restarted"
 	// Answers: the component's port completes a handshake.
@@ -42,6 +45,7 @@ type Expect struct {
 	ID          fact.ID   `json:"id,omitempty"`
 	Component   string    `json:"component,omitempty"`
 	Path        string    `json:"path,omitempty"`
+	KeyPath     string    `json:"keyPath,omitempty"`
 	Digest      string    `json:"digest,omitempty"`
 	Fingerprint string    `json:"fingerprint,omitempty"` // of the certificate before
 	NotAfter    time.Time `json:"notAfter,omitzero"`
@@ -75,6 +79,8 @@ func (e Expect) Holds(after Seen) (Answer, string) {
 		return e.wireEqualsDisk(after)
 	case IdentityCurrent:
 		return e.identityCurrent(after)
+	case RequestWritten:
+		return e.requestWritten(after)
 	case Restarted:
 		return e.restarted(after)
 	case Answers:

@@ -88,8 +88,28 @@ type Sign struct {
 	Life     time.Duration `json:"life"` // nanoseconds
 	AddDNS   []string      `json:"addDNS,omitempty"`
 	AddIPs   []string      `json:"addIPs,omitempty"`
-	Spec     string        `json:"spec,omitempty"`     // for a missing one: the credential's name
+	Spec     *Spec         `json:"spec,omitempty"`     // for a missing one: what it says
+	MakeKey  *fact.Key     `json:"makeKey,omitempty"`  // the kind of key to make, where there is none
 	Replaces string        `json:"replaces,omitempty"` // fingerprint of the old certificate
+	Request  string        `json:"request,omitempty"`  // path of the signing request
+	Signed   string        `json:"signed,omitempty"`   // path of what an external CA signed
+	KeyFrom  string        `json:"keyFrom,omitempty"`  // path of the private key of a request
+}
+
+// Spec is what a certificate that does not exist says, as a version of kubeadm
+// would make it, and for a kubeconfig where it leads.
+type Spec struct {
+	Credential    string   `json:"credential"` // kubeadm's name
+	Version       string   `json:"version"`    // of kubeadm
+	CommonName    string   `json:"commonName"`
+	Organizations []string `json:"organizations,omitempty"`
+	Usages        []string `json:"usages"` // server, client
+	DNS           []string `json:"dns,omitempty"`
+	IPs           []string `json:"ips,omitempty"`
+	Server        string   `json:"server,omitempty"`  // URL of the API server
+	Cluster       string   `json:"cluster,omitempty"` // its name in the kubeconfig
+	Origin        string   `json:"origin"`            // measured or estimated
+	Citation      string   `json:"citation"`          // where in Kubernetes' sources
 }
 
 // Back is a file to restore from a backup.

@@ -26,6 +26,9 @@ type RenewOptions struct {
 	NewKey bool
 	Life   time.Duration // 0: that of the old certificate
 	AddSAN bool          // cover the addresses in use that the old one does not
+	Create bool          // make what is missing
+	// Where the CA's key is elsewhere, requests are written to, and what was
+	// signed is taken from, the RequestDir of the look's scope.
 }
 
 // ForRenewal plans the renewal of a node's certificates and the restarts that
@@ -37,7 +40,7 @@ func ForRenewal(seen Seen, o RenewOptions) (Plan, error) {
 	if err := p.known(); err != nil {
 		return p.Plan, err
 	}
-	for _, c := range seen.Layout.Credentials {
+	for _, c := range append(seen.Layout.Credentials[:len(seen.Layout.Credentials):len(seen.Layout.Credentials)], p.places()...) {
 		if p.wanted(c) {
 			p.renew(c)
 		}
@@ -63,11 +66,30 @@ type planner struct {
 
 func (p *planner) known() error {
 	for _, name := range p.o.Names {
+		if len(p.places()) > 0 && slices.ContainsFunc(p.places(), func(c layout.Credential) bool { return named(c, name) }) {
+			continue
+		}
 		if !slices.ContainsFunc(p.seen.Layout.Credentials, func(c layout.Credential) bool { return named(c, name) }) {
 			return fmt.Errorf("planning the renewal of %q: no credential of this node has that name", fact.Text(name))
 		}
 	}
 	return nil
+}
+
+// places are the credentials that were named, that kubeadm would have made, and
+// that nothing here names.
+func (p *planner) places() []layout.Credential {
+	var all []layout.Credential
+	for _, name := range p.o.Names {
+		c, ok := p.seen.Layout.Place(fact.ID(name).Name())
+		if !strings.Contains(name, "/") {
+			c, ok = p.seen.Layout.Place(name)
+		}
+		if _, there := p.seen.Layout.ByID(c.ID); ok && !there && p.o.Create && named(c, name) {
+			all = append(all, c)
+		}
+	}
+	return all
 }
 
 func named(c layout.Credential, name string) bool {
@@ -83,9 +105,12 @@ func (p *planner) wanted(c layout.Credential) bool {
 	case p.o.All:
 		return true
 	}
+	if _, missing := p.keyFault(c); missing && p.o.Create {
+		return true
+	}
 	f, ok := p.seen.find(c.ID, finding.CertificateExpires)
 	if !ok {
-		return false
+		return p.file(c.Path).Missing
 	}
 	from, ok := p.o.Policy.Due(f)
 	return ok && !from.After(p.o.Now)
@@ -110,14 +135,25 @@ func (p *planner) renew(c layout.Credential) {
 		p.note(c.ID, "the kubelet renews it itself")
 		return
 	case !judged || f.Evidence.Certificate == nil:
-		p.note(c.ID, "its certificate could not be read: %s", p.problem(c))
+		p.absent(c)
 		return
 	}
 	leaf := f.Evidence.Certificate
 	ca, why := p.signer(c, f)
-	if ca == nil {
+	switch {
+	case ca == nil:
 		p.note(c.ID, "%s", why)
 		return
+	case why != "":
+		p.external(c, ca, nil, why)
+		return
+	}
+	newKey := p.o.NewKey
+	if fault, missing := p.keyFault(c); fault != "" {
+		if newKey = newKey || missing && p.o.Create; !newKey {
+			p.note(c.ID, "%s; --new-key makes another one", fault)
+			return
+		}
 	}
 	cert, key := p.location(c)
 	life := p.o.Life
@@ -126,23 +162,41 @@ func (p *planner) renew(c layout.Credential) {
 	}
 	step := Step{
 		Verb: Renew, ID: c.ID, Title: "renew " + c.ID.Name(), Why: "it ends " + f.End.Date.UTC().Format(time.RFC3339), Felt: felt(c),
-		Sign: &Sign{CA: ca.Path, CAKey: ca.Key, Cert: cert, Key: key, Conf: p.file(cert).Kubeconfig != nil, NewKey: p.o.NewKey, Life: life, Replaces: leaf.Fingerprint},
+		Sign: &Sign{CA: ca.Path, CAKey: ca.Key, Cert: cert, Key: key, Conf: p.file(cert).Kubeconfig != nil, NewKey: newKey, Life: life, Replaces: leaf.Fingerprint},
 	}
 	if p.o.AddSAN {
 		step.Sign.AddDNS, step.Sign.AddIPs = p.missing(c)
 	}
 	step.Files = p.filesOf(step.Sign)
-	end := p.o.Now.Add(life)
-	if limit := p.caCert(*ca); limit.Certificate != nil && limit.NotAfter.Before(end) {
-		end = limit.NotAfter
-		p.note(c.ID, "its new life is cut to that of its CA, which ends %s", end.UTC().Format(time.RFC3339))
-	}
+	end := p.capped(c.ID, *ca, life)
 	step.Expect = []Expect{{Predicate: DiskRenewed, ID: c.ID, Fingerprint: leaf.Fingerprint, NotAfter: end.Add(-time.Hour)}}
 	if p.served(c) {
 		step.Expect = append(step.Expect, Expect{Predicate: WireEqualsDisk, ID: c.ID})
 	}
 	p.add(step)
 	p.renewed = append(p.renewed, c)
+}
+
+// capped is when a new certificate ends: with its life, or with its CA.
+func (p *planner) capped(id fact.ID, ca layout.Credential, life time.Duration) time.Time {
+	end := p.o.Now.Add(life)
+	if limit := p.caCert(ca); limit.Certificate != nil && limit.NotAfter.Before(end) {
+		end = limit.NotAfter
+		p.note(id, "its new life is cut to that of its CA, which ends %s", end.UTC().Format(time.RFC3339))
+	}
+	return end
+}
+
+// keyFault is why a certificate cannot be signed again for the key that is
+// there: it is missing, or another's.
+func (p *planner) keyFault(c layout.Credential) (fault string, missing bool) {
+	if f, ok := p.seen.find(c.ID, finding.KeyMismatch); ok {
+		return f.Reason, false
+	}
+	if _, key := p.location(c); key != "" && p.isMissing(key) {
+		return key + " is not there", true
+	}
+	return "", false
 }
 
 func (p *planner) add(s Step) {
@@ -160,7 +214,8 @@ func (p *planner) problem(c layout.Credential) string {
 	return c.Path + " could not be looked at"
 }
 
-// signer finds the CA that signed a credential and whose key is here.
+// signer finds the CA that signed a credential, and why it cannot sign here,
+// where it cannot.
 func (p *planner) signer(c layout.Credential, f finding.Finding) (*layout.Credential, string) {
 	if _, foreign := p.seen.find(c.ID, finding.ChainBroken); foreign {
 		return nil, "its verifiers do not trust the CA that signed it; which CA should sign it cannot be told"
@@ -172,12 +227,19 @@ func (p *planner) signer(c layout.Credential, f finding.Finding) (*layout.Creden
 		return nil, "it is self-signed: whoever made it makes it again"
 	case !ok:
 		return nil, "the CA that signed it was not found on this node"
-	case ca.Key == "" || len(p.file(ca.Key).Keys) == 0:
-		return nil, fmt.Sprintf("the key of its CA (%s) is not on this node: an external CA must sign it", ca.ID)
-	case p.caCert(ca).Certificate == nil:
-		return nil, fmt.Sprintf("%s does not belong to any certificate in %s", ca.Key, ca.Path)
 	}
-	return &ca, ""
+	return &ca, p.unsigned(ca)
+}
+
+// unsigned is why a CA cannot sign on this node.
+func (p *planner) unsigned(ca layout.Credential) string {
+	switch {
+	case ca.Key == "" || len(p.file(ca.Key).Keys) == 0:
+		return fmt.Sprintf("the key of its CA (%s) is not on this node: an external CA must sign it", ca.ID)
+	case p.caCert(ca).Certificate == nil:
+		return fmt.Sprintf("%s does not belong to any certificate in %s", ca.Key, ca.Path)
+	}
+	return ""
 }
 
 func selfSigned(f finding.Finding) bool {
@@ -197,12 +259,8 @@ func (p *planner) caCert(ca layout.Credential) fact.Cert {
 }
 
 func (p *planner) file(path string) fact.File {
-	for _, f := range p.seen.Facts {
-		if file, ok := f.(fact.File); ok && file.Path == path {
-			return file
-		}
-	}
-	return fact.File{}
+	f, _ := p.seen.file(path)
+	return f
 }
 
 // location is where the certificate and its key stand: the kubeconfig itself,
@@ -239,7 +297,11 @@ func (p *planner) missing(c layout.Credential) (dns, ips []string) {
 func (p *planner) filesOf(s *Sign) []File {
 	files := []File{p.planned(s.Cert, true)}
 	if s.Key != "" && s.Key != s.Cert {
-		files = append(files, p.planned(s.Key, s.NewKey))
+		key := p.planned(s.Key, s.NewKey)
+		if key.Digest == "" {
+			key = newFile(s.Key, 0o600, p.file(s.Cert))
+		}
+		files = append(files, key)
 	}
 	return append(files, p.planned(s.CA, false), p.planned(s.CAKey, false))
 }

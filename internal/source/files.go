@@ -37,6 +37,9 @@ func understand(name string, data []byte) fact.File {
 		f.Kubeconfig, f.Problem = pki.ReadKubeconfig(data, path.Dir(name))
 		return f
 	}
+	if f.Requests = pki.ReadRequests(data); len(f.Requests) > 0 {
+		return f
+	}
 	c := pki.Read(data)
 	f.Certs, f.Keys, f.Problem, f.Omitted = c.Certs, c.Keys, c.Problem, c.Omitted
 	return f

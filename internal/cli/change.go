@@ -201,6 +201,7 @@ func (b *bench) conclude(out execute.Outcome, err error) error {
 func (o *changeOptions) finishFirst(ctx context.Context, b *bench) error {
 	for _, cut := range b.journal.Unfinished() {
 		fmt.Fprintf(b.streams.Err, "finishing the plan %s, which was cut off\n", cut.ID)
+		b.look(cut)
 		out, err := b.runner(b.progress).Resume(ctx, cut)
 		if err := b.conclude(out, err); err != nil {
 			return err

@@ -4,13 +4,18 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/journal"
 	"perennial.dev/perennial/internal/layout"
 	"perennial.dev/perennial/internal/plan"
 	"perennial.dev/perennial/internal/policy"
@@ -22,6 +27,8 @@ type renewOptions struct {
 	all, due bool
 	newKey   bool
 	fixSANs  bool
+	create   bool
+	csrDir   string
 	validity string
 }
 
@@ -33,11 +40,18 @@ func newRenew(s Streams) *cobra.Command {
 --all everything that can be renewed. Shows the plan and asks. Each file is
 backed up, replaced at once or not at all, and proven by what is then on disk,
 served and used; only what does not take up the new certificate by itself is
-restarted. The journal makes it possible to go on after a crash, and to undo.`,
+restarted. The journal makes it possible to go on after a crash, and to undo.
+
+Where a CA's key is not on the node, --csr-dir writes a signing request for each
+certificate, with the key in use. Once NAME.crt lies beside NAME.csr, the same
+command compares its key, names, usages, dates and chain with what was asked
+for, and puts it in place. That the old certificate has ended does not matter.`,
 		Example: `  sudo perennial renew
   sudo perennial renew --dry-run
   sudo perennial renew apiserver etcd-server
-  sudo perennial renew --all --yes`,
+  sudo perennial renew --all --yes
+  sudo perennial renew --create scheduler.conf
+  sudo perennial renew --csr-dir /root/requests`,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), s, args) },
 	}
 	o.addFlags(cmd)
@@ -47,6 +61,9 @@ restarted. The journal makes it possible to go on after a crash, and to undo.`,
 	f.BoolVar(&o.due, "due", false, "what is due (the default)")
 	f.BoolVar(&o.newKey, "new-key", false, "with a new private key; the old one stays valid until its end")
 	f.BoolVar(&o.fixSANs, "fix-sans", false, "also cover the addresses in use that the old certificate does not")
+	f.BoolVar(&o.create, "create", false, "make what is missing, as this cluster's version of kubeadm would")
+	f.StringVar(&o.csrDir, "csr-dir", "", "where the CA's key is not on this node: write requests (NAME.csr) into this `directory`, and put signed ones (NAME.crt) from it in place")
+	_ = cmd.MarkFlagDirname("csr-dir")
 	f.StringVar(&o.validity, "validity", "", "how long the new certificates live, such as 365d (default: as long as the old ones; never longer than their CA)")
 	cmd.MarkFlagsMutuallyExclusive("all", "due")
 	return cmd
@@ -77,18 +94,45 @@ func (o *renewOptions) run(ctx context.Context, s Streams, names []string) error
 			return err
 		}
 	}
+	if err := o.widen(&b.scope); err != nil {
+		return err
+	}
 	seen, err := b.Look(ctx)
 	if err != nil {
 		return err
 	}
 	now := s.Now()
 	todo, err := plan.ForRenewal(seen, plan.RenewOptions{
-		ID: planID(now), Now: now, Names: names, All: o.all, Policy: p, NewKey: o.newKey, Life: life, AddSAN: o.fixSANs,
+		ID: planID(now), Now: now, Names: names, All: o.all, Policy: p, NewKey: o.newKey, Life: life, AddSAN: o.fixSANs, Create: o.create,
 	})
 	if err != nil {
 		return hinted{err, "perennial check lists the names"}
 	}
 	return o.propose(ctx, b, todo)
+}
+
+// widen adds to the scope what a renewal looks at beyond the cluster's files.
+func (o *renewOptions) widen(scope *fact.Scope) error {
+	if o.csrDir == "" {
+		return nil
+	}
+	dir, err := filepath.Abs(o.csrDir)
+	if err != nil {
+		return fmt.Errorf("finding the directory of requests %s: %w", o.csrDir, err)
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return hinted{fmt.Errorf("opening the directory of requests %s: it is not there, or no directory", dir), "make it: mkdir -m 700 " + dir}
+	}
+	scope.RequestDir = dir
+	return nil
+}
+
+// look widens the scope to that of a plan, where its proof has to be looked for.
+func (b *bench) look(of journal.Plan) {
+	var p plan.Plan
+	if json.Unmarshal(of.Content, &p) == nil { // what cannot be read is said by whoever needs it
+		b.scope.RequestDir, b.scope.Copies = p.Scope.RequestDir, p.Scope.Copies
+	}
 }
 
 // purpose is empty for a dry run, which takes no lock.

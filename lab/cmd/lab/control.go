@@ -44,12 +44,12 @@ func statusOf(s layout.Settings) (labStatus, error) {
 	return st, err
 }
 
-func newList() *cobra.Command {
+func newList(r *registry) *cobra.Command {
 	var output string
 	cmd := &cobra.Command{
 		Use: "list", Short: "List the labs", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			labs, err := allLabs()
+			labs, err := r.all()
 			if err != nil {
 				return err
 			}

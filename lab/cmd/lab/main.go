@@ -70,11 +70,11 @@ Several labs can run side by side; --name or LAB_NAME says which is meant.`,
 	root.PersistentFlags().StringVar(&labs.name, "name", name, "the lab's name")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		newBuild(), newUp(labs), newDown(labs), newList(), newStatus(labs),
+		newBuild(), newUp(labs), newDown(labs), newList(labs), newStatus(labs),
 		newComponent(labs, "stop", "End a component and keep it stopped"),
 		newComponent(labs, "start", "Start a stopped component"),
 		newComponent(labs, "restart", "Restart a component"),
-		newExec(labs), newEnv(labs), newClock(labs), newCut(labs), newStory(labs), newDemo(), newSupervise(),
+		newExec(labs), newEnv(labs), newClock(labs), newCut(labs), newStory(labs), newDemo(), newSupervise(), newNode(labs),
 	)
 	return root
 }

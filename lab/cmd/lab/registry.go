@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,14 +20,15 @@ import (
 )
 
 // registry finds labs by name: labs/NAME in the cache directory is the lab's
-// directory, or a symbolic link to the one given with --dir.
-type registry struct{ name string }
+// directory, or a symbolic link to the one given with --dir. Nodes are in
+// nodes/NAME; the kind is "labs" (the default) or "nodes".
+type registry struct{ name, kind string }
 
 var namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$`)
 
-func labsDir() (string, error) {
+func (r *registry) dir() (string, error) {
 	cache, err := program.CacheDir()
-	return filepath.Join(cache, "labs"), err
+	return filepath.Join(cache, cmp.Or(r.kind, "labs")), err
 }
 
 // entry is the path that stands for the lab's name.
@@ -34,7 +36,7 @@ func (r *registry) entry() (string, error) {
 	if !namePattern.MatchString(r.name) {
 		return "", fmt.Errorf("reading the lab's name %q: want lower-case letters, digits and hyphens", r.name)
 	}
-	dir, err := labsDir()
+	dir, err := r.dir()
 	return filepath.Join(dir, r.name), err
 }
 
@@ -52,8 +54,8 @@ func (r *registry) open() (layout.Settings, error) {
 }
 
 // all returns every lab, sorted by name.
-func allLabs() ([]layout.Settings, error) {
-	dir, err := labsDir()
+func (r *registry) all() ([]layout.Settings, error) {
+	dir, err := r.dir()
 	if err != nil {
 		return nil, err
 	}
@@ -82,10 +84,22 @@ func (r *registry) lock(ctx context.Context) (func(), error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(entry), 0o755); err != nil {
+	return r.lockFile(ctx, filepath.Join(filepath.Dir(entry), "."+r.name+".lock"))
+}
+
+// lockAll is for what concerns more than one: nodes share a bridge.
+func (r *registry) lockAll(ctx context.Context) (func(), error) {
+	dir, err := r.dir()
+	if err != nil {
 		return nil, err
 	}
-	path := filepath.Join(filepath.Dir(entry), "."+r.name+".lock")
+	return r.lockFile(ctx, filepath.Join(dir, ".lock"))
+}
+
+func (r *registry) lockFile(ctx context.Context, path string) (func(), error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
 	for {
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 		if err != nil {

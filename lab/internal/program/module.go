@@ -45,6 +45,8 @@ var components = []component{
 	{"kubectl", kubernetes, "cmd/kubectl"},
 	{"etcd", etcdServer, "."},
 	{"etcdctl", etcdctl, "."},
+	{"kubelet", kubernetes, "cmd/kubelet"},
+	{"kube-proxy", kubernetes, "cmd/kube-proxy"},
 }
 
 //go:embed main.go.txt

@@ -2,7 +2,8 @@
 
 // Package program builds the lab's one multi-call program out of the real
 // main packages of kube-apiserver, kube-controller-manager, kube-scheduler,
-// kubeadm, kubectl, etcd and etcdctl of one Kubernetes version.
+// kubeadm, kubectl, kubelet, kube-proxy, etcd and etcdctl of one Kubernetes
+// version.
 //
 // Nothing but Go modules is fetched, by the ordinary go command. The result is
 // kept in the user's cache directory, by Kubernetes version, Go version and a

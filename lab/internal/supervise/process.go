@@ -21,8 +21,8 @@ type Identity struct {
 	Boot  string `json:"boot"`  // the kernel's id of this boot
 }
 
-// identify reads the identity of a live process.
-func identify(pid int) (Identity, error) {
+// Identify reads the identity of a live process.
+func Identify(pid int) (Identity, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return Identity{}, err
@@ -42,7 +42,7 @@ func identify(pid int) (Identity, error) {
 
 // Alive says whether this very process still runs.
 func (id Identity) Alive() bool {
-	now, err := identify(id.PID)
+	now, err := Identify(id.PID)
 	return err == nil && id.PID != 0 && now == id
 }
 

@@ -24,7 +24,7 @@ type state struct {
 const stateName = "state.json"
 
 func (s *supervisor) saveState() error {
-	self, err := identify(os.Getpid())
+	self, err := Identify(os.Getpid())
 	if err != nil {
 		return err
 	}

@@ -291,7 +291,7 @@ func TestIdentityIsNotTheNumber(t *testing.T) {
 	}
 	defer cmd.Wait()
 	defer cmd.Process.Kill()
-	id, err := identify(cmd.Process.Pid)
+	id, err := Identify(cmd.Process.Pid)
 	if err != nil || !id.Alive() {
 		t.Fatal(id, err)
 	}

@@ -194,7 +194,7 @@ func (s *supervisor) start(p *process, now time.Time) {
 		return
 	}
 	p.cmd, p.started, p.stopping, p.again = cmd, now, false, false
-	if p.identity, err = identify(cmd.Process.Pid); err != nil {
+	if p.identity, err = Identify(cmd.Process.Pid); err != nil {
 		s.logf("%s: %v", p.pod.name, err)
 	}
 	s.logf("%s: started process %d", p.pod.name, cmd.Process.Pid)

@@ -103,10 +103,11 @@ func (p *plane) perennial(args ...string) (string, string, int) {
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
-// check runs `perennial check` on the control plane and reads its JSON.
+// check runs `perennial check` on the control plane and reads its JSON. Ports
+// get more time than on a node of their own: builds may keep this machine busy.
 func (p *plane) check(args ...string) timeline.Timeline {
 	p.t.Helper()
-	out, errs, code := p.perennial(append([]string{"check", "--kubernetes-dir", p.KubernetesDir, "-o", "json"}, args...)...)
+	out, errs, code := p.perennial(append([]string{"check", "--kubernetes-dir", p.KubernetesDir, "-o", "json", "--timeout", "5s"}, args...)...)
 	tl, err := timeline.Read(strings.NewReader(out))
 	if err != nil {
 		p.t.Fatalf("exit %d: %v\n%s", code, err, errs)

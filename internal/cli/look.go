@@ -45,6 +45,7 @@ type lookOptions struct {
 	config   string
 	releases string
 	accept   []string
+	copies   []string // from the settings
 	due      string
 	dueCA    string
 	support  string
@@ -85,6 +86,7 @@ func (o *lookOptions) look(ctx context.Context, s Streams) (timeline.Timeline, e
 	if err != nil {
 		return none, err
 	}
+	o.copies = p.Copies
 	rec, l, err := o.see(ctx, s)
 	if err != nil {
 		return none, err
@@ -176,7 +178,7 @@ func (o *lookOptions) scope() (fact.Scope, error) {
 			return fact.Scope{}, hinted{fmt.Errorf("opening the Kubernetes directory %s: it is not there, or no directory", dir), "give the directory that holds manifests/ and pki/"}
 		}
 	}
-	return fact.Scope{Root: root, KubernetesDir: dir}, nil
+	return fact.Scope{Root: root, KubernetesDir: dir, Copies: o.copies}, nil
 }
 
 // normalEndpoint takes host, host:port and https URLs; the port is 6443 where

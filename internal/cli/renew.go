@@ -94,6 +94,7 @@ func (o *renewOptions) run(ctx context.Context, s Streams, names []string) error
 			return err
 		}
 	}
+	b.scope.Copies = p.Copies
 	if err := o.widen(&b.scope); err != nil {
 		return err
 	}

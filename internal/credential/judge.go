@@ -32,6 +32,7 @@ func Judge(l layout.Layout, seen []fact.Fact) ([]finding.Finding, []fact.Unseen)
 	j.remotePorts()
 	j.memoryServing()
 	j.loopbacks()
+	j.copies(seen)
 	j.outside()
 	j.clock(seen)
 	slices.SortStableFunc(j.findings, func(a, b finding.Finding) int {

@@ -200,6 +200,7 @@ var verbs = map[plan.Verb]verb{
 	plan.Create:  {prepare: (*Runner).created},
 	plan.Request: {prepare: (*Runner).requested},
 	plan.Accept:  {prepare: (*Runner).accepted},
+	plan.Refresh: {prepare: (*Runner).refreshed},
 	plan.Restore: {prepare: (*Runner).restored},
 	plan.Restart: {act: func(r *Runner, ctx context.Context, s plan.Step) error { return r.Hands.Stop(ctx, *s.Stop) }},
 }

@@ -166,6 +166,9 @@ type File struct {
 	Requests []Key `json:"requests,omitempty"`
 	// Problem is why the content, or a part of it, could not be understood.
 	Problem Text `json:"problem,omitempty"`
+	// Copy says that it was looked at as a possible copy of a kubeconfig: only
+	// its users with a client certificate are kept.
+	Copy bool `json:"copy,omitempty"`
 	// Omitted counts certificates beyond the limit that were not kept.
 	Omitted int `json:"omitted,omitempty"`
 }

@@ -32,6 +32,7 @@ const (
 	ManifestDuplicate        Code = "ManifestDuplicate"
 	ClockSuspect             Code = "ClockSuspect"
 	SigningKey               Code = "SigningKey"
+	CopyStale                Code = "CopyStale"
 	SupportEnds              Code = "SupportEnds"
 	CalendarStale            Code = "CalendarStale"
 )
@@ -110,6 +111,10 @@ var Codes = []Info{
 		"The key pair signs and verifies service account tokens. It never stops working by itself, and nobody replaces it by themselves either.",
 		"kubeadm makes it once; control-plane nodes share it.",
 		"Nothing has to be done. Whoever had the private key can make tokens for any service account: replace the pair if it may be known."},
+	{CopyStale, "a copy of a kubeconfig that was renewed since",
+		"The copy holds an earlier certificate than the original. It goes on working until that one's own end: renewing revokes nothing.",
+		"kubeadm tells people to copy admin.conf to ~/.kube/config, and renews only the original.",
+		"`perennial renew admin.conf` refreshes the copies on this node, in place; by hand, copy the file again. Copies on other machines have to be replaced there."},
 	{SupportEnds, "the end of a release's support",
 		"After this date upstream makes no fixes for this minor release, security fixes included.",
 		"Kubernetes supports its three newest minor releases, each for about 14 months since 1.19.",

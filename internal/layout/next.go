@@ -33,6 +33,7 @@ func (d *discovery) findWants() {
 		}
 	}
 	d.wantRequests()
+	d.wantCopies()
 	d.wantViews()
 	d.wantSweep()
 	d.wantWire()
@@ -103,6 +104,18 @@ func (d *discovery) wantNode() {
 	d.want(Want{Verb: LookManifests, Path: manifests})
 	d.want(Want{Verb: LookListing, Path: d.KubernetesDir})
 	d.want(Want{Verb: LookFile, Path: d.kubeletKubeconfig()})
+}
+
+// wantCopies looks where kubeadm tells people to copy admin.conf to, and where
+// the settings say. Users' homes belong to the cluster at kubeadm's place.
+func (d *discovery) wantCopies() {
+	if d.Scope.Root != "" && (d.Scope.KubernetesDir == DefaultKubernetesDir || !d.running()) {
+		d.want(Want{Verb: LookCopies, Path: "/root/.kube/config"})
+		d.want(Want{Verb: LookCopies, Path: "/home/*/.kube/config"})
+	}
+	for _, p := range d.Scope.Copies {
+		d.want(Want{Verb: LookCopies, Path: p, Required: true})
+	}
 }
 
 // wantRequests looks, for each credential, at the signing request, at what was

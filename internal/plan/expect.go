@@ -32,6 +32,8 @@ const (
 	// RequestWritten: the file at Path holds a signing request for the key in
 	// the file at KeyPath.
 	RequestWritten Predicate = "request-written"
+	// CopyCurrent: User of the kubeconfig at Path has what ID holds.
+	CopyCurrent Predicate = "copy-current"
 	// Restarted: the component runs, and has started after After.
 	Restarted Predicate = "restarted"
 	// Answers: the component's port completes a handshake.
@@ -46,6 +48,7 @@ type Expect struct {
 	Component   string    `json:"component,omitempty"`
 	Path        string    `json:"path,omitempty"`
 	KeyPath     string    `json:"keyPath,omitempty"`
+	User        fact.Text `json:"user,omitempty"`
 	Digest      string    `json:"digest,omitempty"`
 	Fingerprint string    `json:"fingerprint,omitempty"` // of the certificate before
 	NotAfter    time.Time `json:"notAfter,omitzero"`
@@ -81,6 +84,8 @@ func (e Expect) Holds(after Seen) (Answer, string) {
 		return e.identityCurrent(after)
 	case RequestWritten:
 		return e.requestWritten(after)
+	case CopyCurrent:
+		return e.copyCurrent(after)
 	case Restarted:
 		return e.restarted(after)
 	case Answers:

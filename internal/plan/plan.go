@@ -60,6 +60,7 @@ type Step struct {
 	Felt   string   `json:"felt,omitempty"` // what somebody may notice, and for how long
 	Files  []File   `json:"files,omitempty"`
 	Sign   *Sign    `json:"sign,omitempty"`
+	Copy   *Copy    `json:"copy,omitempty"`
 	Stop   *Stop    `json:"stop,omitempty"`
 	Back   []Back   `json:"back,omitempty"`
 	Expect []Expect `json:"expect"`         // all must hold afterwards

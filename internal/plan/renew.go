@@ -45,6 +45,7 @@ func ForRenewal(seen Seen, o RenewOptions) (Plan, error) {
 			p.renew(c)
 		}
 	}
+	p.copies()
 	p.restarts()
 	return p.Plan, nil
 }

@@ -52,8 +52,11 @@ var restartFelt = map[string]string{
 
 // felt says what the renewal of a credential is felt as, where it is at all.
 func felt(c layout.Credential) string {
-	if c.ID.Name() == "apiserver-kubelet-client" {
+	switch c.ID.Name() {
+	case "apiserver-kubelet-client":
 		return "within five minutes the API server closes its connections to the kubelets: running exec, attach, logs -f and port-forward sessions end"
+	case "admin.conf", "super-admin.conf":
+		return "nothing now: copies on other machines work until their own end and then have to be copied again; renewing revokes nothing"
 	}
 	return ""
 }

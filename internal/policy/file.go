@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +32,7 @@ type file struct {
 	Support    string       `json:"support"`
 	Accepted   []acceptFile `json:"accepted"`
 	Keepers    []keeperFile `json:"keepers"`
+	Copies     []string     `json:"copies"`
 }
 
 type dueFile struct {
@@ -81,6 +83,8 @@ type keeperFile struct {
 //	- id: cp*/etcd-*
 //	  keeper: person
 //	  class: renewed
+//	copies:                                   # of admin.conf, beside ~/.kube/config
+//	- /srv/ci/kubeconfig
 func Parse(data []byte) (Policy, error) {
 	f, err := decode(data)
 	if err != nil {
@@ -211,6 +215,12 @@ func (f file) policy() (Policy, error) {
 		p.Keepers = append(p.Keepers, rule)
 		err = errors.Join(err, keeperErr)
 	}
+	for i, c := range f.Copies {
+		if !path.IsAbs(c) || path.Clean(c) != c || strings.ContainsAny(c, "*\x00") {
+			err = errors.Join(err, fmt.Errorf("copies[%d]: %q: want the absolute path of a file", i, fact.Text(c)))
+		}
+	}
+	p.Copies = f.Copies
 	if err != nil {
 		return Policy{}, err
 	}

@@ -153,3 +153,15 @@ func FuzzParse(f *testing.F) {
 		p.Judge(dated(finding.SelfRenewed, "2026-01-01", "9999-01-01"), date("2026-06-01"))
 	})
 }
+
+func TestCopies(t *testing.T) {
+	p, err := Parse([]byte(head + "copies:\n- /srv/ci/kubeconfig\n"))
+	if err != nil || len(p.Copies) != 1 || p.Copies[0] != "/srv/ci/kubeconfig" {
+		t.Errorf("%v, %v", p.Copies, err)
+	}
+	for _, wrong := range []string{"kubeconfig", "/home/*/x", "/srv/../etc/x", "''"} {
+		if _, err := Parse([]byte(head + "copies:\n- " + wrong + "\n")); err == nil || !strings.Contains(err.Error(), "copies[0]") {
+			t.Errorf("%s: %v", wrong, err)
+		}
+	}
+}

@@ -21,6 +21,8 @@ type Policy struct {
 	Support     Support
 	Accepted    []Acceptance
 	Keepers     []KeeperRule
+	// Copies are paths of kubeconfigs that may be copies of a node's.
+	Copies []string
 }
 
 // Renewed is the threshold of what somebody renews: due when Left of its life

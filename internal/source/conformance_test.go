@@ -51,6 +51,13 @@ var subjects = map[string]subject{
 	"listing": {wants: func(*machine) []layout.Want {
 		return []layout.Want{{Verb: layout.LookListing, Path: "/etc/kubernetes"}, {Verb: layout.LookListing, Path: "/etc"}}
 	}, missing: &layout.Want{Verb: layout.LookListing, Path: "/no/pki"}},
+	"copies": {wants: func(m *machine) []layout.Want {
+		for _, home := range []string{"root", "home/ann", "home/bob"} {
+			m.put(home+"/.kube/config", m.kubeconfig("ann"))
+		}
+		m.put("home/eve/.kube/config", "no kubeconfig")
+		return []layout.Want{{Verb: layout.LookCopies, Path: "/root/.kube/config"}, {Verb: layout.LookCopies, Path: "/home/*/.kube/config"}}
+	}, missing: &layout.Want{Verb: layout.LookCopies, Path: "/no/.kube/config"}},
 	"processes": {wants: func(m *machine) []layout.Want {
 		runKubelet(m)
 		return []layout.Want{{Verb: layout.LookProcesses}}
@@ -280,7 +287,7 @@ func TestTheTableServesEveryVerb(t *testing.T) {
 		}
 	}
 	for _, v := range []layout.Verb{layout.LookNode, layout.LookManifests, layout.LookProcesses, layout.LookKubelet, layout.LookFile,
-		layout.LookListing, layout.LookView, layout.LookHandshake, layout.LookVersion, layout.LookFleet} {
+		layout.LookListing, layout.LookCopies, layout.LookView, layout.LookHandshake, layout.LookVersion, layout.LookFleet} {
 		if served[v] == "" {
 			t.Errorf("nothing serves %s", v)
 		}

@@ -84,6 +84,7 @@ func All() []Entry {
 		{processes, []layout.Verb{layout.LookProcesses}, "command lines and start times of running components, and the kubelet's version", false},
 		{files, []layout.Verb{layout.LookFile, layout.LookView}, "certificates, keys and kubeconfigs, on the disk and as a process sees them", false},
 		{listing, []layout.Verb{layout.LookListing}, "directory trees that may hold credentials which nothing names", false},
+		{copies, []layout.Verb{layout.LookCopies}, "users' kubeconfigs that may be copies of the node's: their users with a client certificate", false},
 		{ports, []layout.Verb{layout.LookHandshake, layout.LookVersion, layout.LookFleet}, "what TLS ports present and which version answers, without credentials", true},
 	}
 }

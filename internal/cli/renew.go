@@ -188,7 +188,10 @@ func (o *restartOptions) run(ctx context.Context, s Streams, name string) error 
 	}
 	now := s.Now()
 	todo := plan.New(planID(now), now, seen)
-	step := plan.RestartStep(seen, c, "asked for")
+	step, err := plan.RestartStep(seen, c, "asked for")
+	if err != nil {
+		return fmt.Errorf("restarting %s: %w", name, err)
+	}
 	step.Number = 1
 	todo.Steps = append(todo.Steps, step)
 	return o.propose(ctx, b, todo)

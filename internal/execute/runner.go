@@ -201,6 +201,7 @@ var verbs = map[plan.Verb]verb{
 	plan.Request: {prepare: (*Runner).requested},
 	plan.Accept:  {prepare: (*Runner).accepted},
 	plan.Refresh: {prepare: (*Runner).refreshed},
+	plan.Turn:    {prepare: (*Runner).turned},
 	plan.Restore: {prepare: (*Runner).restored},
 	plan.Restart: {act: func(r *Runner, ctx context.Context, s plan.Step) error { return r.Hands.Stop(ctx, *s.Stop) }},
 }

@@ -112,6 +112,10 @@ type Process struct {
 	// Foreign says that the process belongs neither to root nor to the looker:
 	// any user may have started it, under any name.
 	Foreign bool `json:"foreign,omitempty"`
+	// Unit is the systemd service that it belongs to, empty in a container,
+	// and UnitRestart that unit's Restart= setting.
+	Unit        string `json:"unit,omitempty"`
+	UnitRestart string `json:"unitRestart,omitempty"`
 	// Env holds those of etcd's ETCD_* variables that name files, addresses
 	// or the member (EtcdEnv); no other variable is kept.
 	Env []string `json:"env,omitempty"`

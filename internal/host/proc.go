@@ -92,6 +92,9 @@ func process(pid int, boot time.Time, ownMounts string, accept func(args []strin
 	p.Contained = err == nil && ownMounts != "" && mounts != ownMounts
 	status, err := readProc(procPath(pid, "status"), 16<<10)
 	p.Foreign = err != nil || !ownUIDs(status, os.Geteuid())
+	if cgroup, err := readProc(procPath(pid, "cgroup"), 64<<10); err == nil {
+		p.Unit = unitOf(cgroup)
+	}
 	if env, err := readProc(procPath(pid, "environ"), argsLimit); err == nil {
 		p.Env = etcdSettings(env)
 	}

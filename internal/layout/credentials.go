@@ -180,6 +180,10 @@ func (d *discovery) completeKubelet() {
 	if certDir == "" {
 		certDir = "/var/lib/kubelet/pki"
 	}
+	// The machine's own kubelet is none of a cluster's that lies elsewhere.
+	if d.KubernetesDir == DefaultKubernetesDir || !d.running() || k.Process != nil {
+		d.KubeletClient = path.Join(certDir, "kubelet-client-current.pem")
+	}
 	if cfg := d.kubelet; cfg != nil {
 		set("client-ca-file", cfg.ClientCAFile)
 		set("tls-cert-file", cfg.TLSCertFile)

@@ -17,6 +17,9 @@ type Layout struct {
 	// nothing lies at kubeadm's place.
 	KubernetesDir string
 	CertDir       string // of the certificates, as the components name it
+	// KubeletClient is the file in which the kubelet keeps its current client
+	// certificate and key; empty where no kubelet was found.
+	KubeletClient string
 	Components    []Component
 	Credentials   []Credential // sorted by ID
 	Ports         []Port       // TLS ports worth a handshake

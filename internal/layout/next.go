@@ -104,6 +104,9 @@ func (d *discovery) wantNode() {
 	d.want(Want{Verb: LookManifests, Path: manifests})
 	d.want(Want{Verb: LookListing, Path: d.KubernetesDir})
 	d.want(Want{Verb: LookFile, Path: d.kubeletKubeconfig()})
+	if d.KubeletClient != "" {
+		d.want(Want{Verb: LookFile, Path: d.KubeletClient})
+	}
 }
 
 // wantCopies looks where kubeadm tells people to copy admin.conf to, and where

@@ -61,6 +61,7 @@ type Step struct {
 	Files  []File   `json:"files,omitempty"`
 	Sign   *Sign    `json:"sign,omitempty"`
 	Copy   *Copy    `json:"copy,omitempty"`
+	Turn   *TurnTo  `json:"turn,omitempty"`
 	Stop   *Stop    `json:"stop,omitempty"`
 	Back   []Back   `json:"back,omitempty"`
 	Expect []Expect `json:"expect"`         // all must hold afterwards

@@ -101,9 +101,11 @@ func (p *planner) wanted(c layout.Credential) bool {
 	switch {
 	case len(p.o.Names) > 0:
 		return slices.ContainsFunc(p.o.Names, func(name string) bool { return named(c, name) })
-	case c.Role == layout.Unclaimed || c.Role == layout.Authority || c.Role == layout.Signing || c.SelfRotating:
+	case c.Role == layout.Unclaimed || c.Role == layout.Authority || c.Role == layout.Signing:
 		return false
-	case p.o.All:
+	case c.SelfRotating:
+		return p.stuck(c)
+	case p.o.All || p.newer(c).Certificate != nil:
 		return true
 	}
 	if _, missing := p.keyFault(c); missing && p.o.Create {
@@ -132,7 +134,9 @@ func (p *planner) renew(c layout.Credential) {
 	case c.Role == layout.Signing:
 		p.note(c.ID, "a service-account key has no end; it is not renewed")
 		return
-	case c.SelfRotating:
+	case p.turn(c):
+		return
+	case c.SelfRotating && !p.stuck(c):
 		p.note(c.ID, "the kubelet renews it itself")
 		return
 	case !judged || f.Evidence.Certificate == nil:
@@ -338,7 +342,12 @@ func (p *planner) restart(c layout.Credential, u layout.Consumer, because string
 		p.note(c.ID, "%s does not run here; it takes up the new certificate when it starts", u.Component)
 		return
 	}
-	p.add(RestartStep(p.seen, comp, because))
+	step, err := RestartStep(p.seen, comp, because)
+	if err != nil {
+		p.note(c.ID, "%s; it takes up the new certificate when it starts", err)
+		return
+	}
+	p.add(step)
 	last := &p.Steps[len(p.Steps)-1]
 	last.Expect = append(last.Expect, Expect{Predicate: IdentityCurrent, ID: c.ID, Component: u.Component})
 }

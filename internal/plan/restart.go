@@ -3,6 +3,7 @@
 package plan
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"time"
@@ -12,7 +13,11 @@ import (
 )
 
 // RestartStep is the restart of one running component, with what will be felt.
-func RestartStep(seen Seen, c layout.Component, why string) Step {
+// It is refused where nothing would start the component again.
+func RestartStep(seen Seen, c layout.Component, why string) (Step, error) {
+	if err := supervised(c); err != nil {
+		return Step{}, err
+	}
 	step := Step{
 		Verb: Restart, ID: fact.NodeID(seen.Layout.Node, c.Name), Title: "restart " + c.Name, Why: why, Felt: restartFelt[c.Name],
 		Stop:   &Stop{Component: c.Name, PID: c.Process.PID, Start: c.Process.Start, Args: c.Process.Args, Grace: grace(c.Name)},
@@ -20,7 +25,7 @@ func RestartStep(seen Seen, c layout.Component, why string) Step {
 		Once:   "a restart cannot be taken back",
 	}
 	if c.Manifest == "" {
-		step.Stop.Unit = c.Name + ".service"
+		step.Stop.Unit = c.Process.Unit
 	}
 	for _, p := range seen.Layout.Ports {
 		if p.Component == c.Name && !p.Peer && !p.Remote {
@@ -28,7 +33,24 @@ func RestartStep(seen Seen, c layout.Component, why string) Step {
 			break
 		}
 	}
-	return step
+	return step, nil
+}
+
+// supervised says whether the end of a component's process is followed by a new
+// start: of a static pod by the kubelet, of a systemd service where its unit
+// says so. A process that ends on SIGTERM has ended cleanly, so Restart=on-failure
+// is not enough (systemd.service(5)).
+func supervised(c layout.Component) error {
+	unit, restart := c.Process.Unit, c.Process.UnitRestart
+	switch {
+	case c.Manifest != "" || restart == "always" || restart == "on-success":
+		return nil
+	case unit == "":
+		return fmt.Errorf("nothing was found that would start %s again, no static pod and no systemd unit; restart it by hand", c.Name)
+	case restart == "":
+		return fmt.Errorf("the file of %s was not found, so whether systemd would start %s again is not known; restart it by hand: systemctl restart %s", fact.Text(unit), c.Name, fact.Text(unit))
+	}
+	return fmt.Errorf("systemd would not start %s again: %s has Restart=%s; restart it by hand: systemctl restart %s", c.Name, fact.Text(unit), fact.Text(restart), fact.Text(unit))
 }
 
 // grace is how long a component may take to end by itself. The API server with

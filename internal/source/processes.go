@@ -30,6 +30,9 @@ func lookProcesses(ctx context.Context, s Scope, _ layout.Want, out *found) {
 		if path.Base(p.Args[0]) == layout.Kubelet {
 			p.Version = kubeletVersion(ctx, p.PID, out)
 		}
+		if p.Unit != "" {
+			p.UnitRestart = s.FS.UnitRestart(ctx, p.Unit)
+		}
 		out.add(p)
 	}
 }

@@ -182,6 +182,9 @@ func (o *restartOptions) run(ctx context.Context, s Streams, name string) error 
 	if err != nil {
 		return err
 	}
+	if err := plan.AtWork(seen); err != nil {
+		return err
+	}
 	c, ok := seen.Layout.Component(name)
 	if !ok || c.Process == nil {
 		return hinted{fmt.Errorf("restarting %s: it does not run here", name), "perennial check says what was found"}

@@ -33,6 +33,7 @@ func Judge(l layout.Layout, seen []fact.Fact) ([]finding.Finding, []fact.Unseen)
 	j.memoryServing()
 	j.loopbacks()
 	j.copies(seen)
+	j.renewers()
 	j.outside()
 	j.clock(seen)
 	slices.SortStableFunc(j.findings, func(a, b finding.Finding) int {

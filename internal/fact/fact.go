@@ -27,6 +27,7 @@ const (
 	KindListing       Kind = "Listing"
 	KindServed        Kind = "Served"
 	KindVersion       Kind = "Version"
+	KindRenewer       Kind = "Renewer"
 )
 
 // Fact is one thing seen. The set of implementations is closed: they are the
@@ -253,6 +254,16 @@ type Version struct {
 	Emulated Text `json:"emulated,omitempty"`
 }
 
+// Renewer is a timer, a crontab or a leftover of something else that renews the
+// cluster's certificates.
+type Renewer struct {
+	Path string `json:"path"`
+	What string `json:"what"` // what gave it away: a part of its text, or RenewerLeftover
+}
+
+// RenewerLeftover is a Renewer that only left something behind.
+const RenewerLeftover = "leftover"
+
 // Kind implements Fact.
 func (Node) Kind() Kind          { return KindNode }
 func (Manifest) Kind() Kind      { return KindManifest }
@@ -263,6 +274,7 @@ func (View) Kind() Kind          { return KindView }
 func (Listing) Kind() Kind       { return KindListing }
 func (Served) Kind() Kind        { return KindServed }
 func (Version) Kind() Kind       { return KindVersion }
+func (Renewer) Kind() Kind       { return KindRenewer }
 
 func (Node) fact()          {}
 func (Manifest) fact()      {}
@@ -273,3 +285,4 @@ func (View) fact()          {}
 func (Listing) fact()       {}
 func (Served) fact()        {}
 func (Version) fact()       {}
+func (Renewer) fact()       {}

@@ -129,6 +129,8 @@ func decode(kind Kind, body []byte) (Fact, error) {
 		return as[Served](body)
 	case KindVersion:
 		return as[Version](body)
+	case KindRenewer:
+		return as[Renewer](body)
 	}
 	return nil, fmt.Errorf("unknown kind of fact %q", Text(kind))
 }

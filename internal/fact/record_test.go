@@ -47,10 +47,12 @@ func every(t *testing.T) []fact.Fact {
 		fact.Manifest{Path: "/m", Meta: meta, Name: "n", Namespace: "ns", Problem: "p",
 			Containers: []fact.Container{{Name: "c", Image: "i", Args: []string{"a", "--b=\x1b\u202e\u009b\U000e0041<&>"}}},
 			Mounts:     []fact.Mount{{Container: "c", HostPath: "/h", Path: "/p", Type: "File"}}},
-		fact.Process{PID: 1, Start: at, Args: []string{"etcd"}, Exe: "/etcd", Contained: true, Foreign: true, Env: []string{"ETCD_NAME=a"}, Version: "v1.37.0"},
+		fact.Process{PID: 1, Start: at, Args: []string{"etcd"}, Exe: "/etcd", Contained: true, Foreign: true, Env: []string{"ETCD_NAME=a"}, Version: "v1.37.0",
+			Unit: "etcd.service", UnitRestart: "always"},
 		fact.KubeletConfig{Path: "/k", StaticPodPath: "/s", ClientCAFile: "/c", TLSCertFile: "/t", TLSKeyFile: "/u", RotateCertificates: true,
-			ServerTLSBootstrap: true, Address: "::", Port: 1, Problem: "p"},
+			ServerTLSBootstrap: true, Address: "::", Port: 1, ClusterDomain: "cluster.local", Problem: "p"},
 		fact.File{Path: "/f", Meta: meta, Missing: true, Certs: certs, Keys: []fact.Key{key}, Digest: "sha256:3", Problem: "p", Omitted: 9,
+			Requests: []fact.Key{key}, Copy: true,
 			Kubeconfig: &fact.Kubeconfig{CurrentContext: "x",
 				Clusters: []fact.KubeconfigCluster{{Name: "c", Current: true, Server: "https://a", CAFile: "/ca", CAs: certs}},
 				Users:    []fact.KubeconfigUser{{Name: "u", Current: true, CertFile: "/c", KeyFile: "/k", Certs: certs, Key: &key, Other: "token", Problem: "p"}}}},
@@ -58,13 +60,14 @@ func every(t *testing.T) []fact.Fact {
 		fact.Listing{Dir: "/d", Files: []string{"/d/a"}, More: 4},
 		fact.Served{Endpoint: "a:1", SNI: "s", Certs: certs, Protocol: "TLS 1.3", At: at},
 		fact.Version{Endpoint: "a:1", Git: "v1.37.0", Emulated: "1.36"},
+		fact.Renewer{Path: "/etc/cron.d/x", What: "kubeadm certs renew"},
 	}
 }
 
 func record(t *testing.T) fact.Record {
 	return fact.Record{
 		Header: fact.Header{Record: fact.RecordVersion, Tool: "perennial 1", Observed: time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC), Note: "somebody's\u202e",
-			Scope: fact.Scope{Root: "/", KubernetesDir: "/etc/kubernetes", Endpoints: []string{"a:1"}}},
+			Scope: fact.Scope{Root: "/", KubernetesDir: "/etc/kubernetes", Endpoints: []string{"a:1"}, RequestDir: "/r", Copies: []string{"/c"}}},
 		Facts:  every(t),
 		Unseen: []fact.Unseen{{Source: "files", What: "/x\x1b", Why: fact.Denied, Detail: "d", Hint: "h"}, {Source: "wire"}},
 	}

@@ -33,6 +33,7 @@ const (
 	ClockSuspect             Code = "ClockSuspect"
 	SigningKey               Code = "SigningKey"
 	CopyStale                Code = "CopyStale"
+	OtherRenewer             Code = "OtherRenewer"
 	SupportEnds              Code = "SupportEnds"
 	CalendarStale            Code = "CalendarStale"
 )
@@ -115,6 +116,10 @@ var Codes = []Info{
 		"The copy holds an earlier certificate than the original. It goes on working until that one's own end: renewing revokes nothing.",
 		"kubeadm tells people to copy admin.conf to ~/.kube/config, and renews only the original.",
 		"`perennial renew admin.conf` refreshes the copies on this node, in place; by hand, copy the file again. Copies on other machines have to be replaced there."},
+	{OtherRenewer, "something else that renews certificates",
+		"A timer, a cron job, a daemon or a running kubeadm on this node renews certificates too, by its own clock and with its own restarts.",
+		"kubespray and KubeKey install a timer (k8s-certs-renew.timer), kucero runs as a DaemonSet, and many sites have a cron job with `kubeadm certs renew`.",
+		"Let one of the two renew. While one is at work, perennial changes nothing; one that is only installed is named in the plan."},
 	{SupportEnds, "the end of a release's support",
 		"After this date upstream makes no fixes for this minor release, security fixes included.",
 		"Kubernetes supports its three newest minor releases, each for about 14 months since 1.19.",

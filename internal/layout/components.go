@@ -36,7 +36,7 @@ func (d *discovery) findKubernetesDir() {
 	}
 	for _, p := range d.processes {
 		name, rest := component(unwrap(p.Args))
-		if p.Foreign {
+		if p.Foreign || name == "" {
 			continue
 		}
 		if conf := ParseFlags(rest).Get("kubeconfig"); name != Kubelet && path.IsAbs(conf) {

@@ -23,6 +23,7 @@ type Layout struct {
 	Components    []Component
 	Credentials   []Credential // sorted by ID
 	Ports         []Port       // TLS ports worth a handshake
+	Renewers      []Renewer    // what else on the node renews
 	Wants         []Want       // what to look at, all rounds; what was served already is the caller's to know
 	Unseen        []fact.Unseen
 }
@@ -122,6 +123,7 @@ func Discover(scope fact.Scope, facts []fact.Fact) Layout {
 	d.findCredentials()
 	d.CertDir = d.certDir()
 	d.findPorts()
+	d.findRenewers()
 	d.findWants()
 	d.findNothing()
 	return d.Layout
@@ -149,6 +151,7 @@ type discovery struct {
 	kubelet   *fact.KubeletConfig
 	files     map[string]fact.File
 	listings  []fact.Listing
+	renewers  []fact.Renewer
 	wanted    map[Want]bool
 	byPath    map[string]int       // of a credential, while they are being found
 	byID      map[fact.ID]string   // the path that has the name
@@ -171,6 +174,8 @@ func (d *discovery) take(f fact.Fact) {
 		}
 	case fact.File:
 		d.files[f.Path] = f
+	case fact.Renewer:
+		d.renewers = append(d.renewers, f)
 	case fact.Listing:
 		d.listings = append(d.listings, f)
 	}

@@ -34,6 +34,7 @@ func (d *discovery) findWants() {
 	}
 	d.wantRequests()
 	d.wantCopies()
+	d.wantRenewers()
 	d.wantViews()
 	d.wantSweep()
 	d.wantWire()

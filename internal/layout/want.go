@@ -14,6 +14,7 @@ const (
 	LookFile      Verb = "file"      // Path: certificates, keys or a kubeconfig
 	LookListing   Verb = "listing"   // Path: a directory tree
 	LookCopies    Verb = "copies"    // Path: kubeconfigs that may be copies of the node's; one directory in it may be *
+	LookRenewers  Verb = "renewers"  // Path: a directory or file of jobs that may renew certificates
 	LookView      Verb = "view"      // PID, Inside: a file as a process sees it; Path: the same on the host
 	LookHandshake Verb = "handshake" // Endpoint, SNI: what a TLS port presents
 	LookVersion   Verb = "version"   // Endpoint: what GET /version tells an anonymous client
@@ -23,7 +24,7 @@ const (
 // ofPath says that a verb looks at a path of the node.
 func (v Verb) ofPath() bool {
 	switch v {
-	case LookManifests, LookKubelet, LookFile, LookListing, LookCopies, LookView:
+	case LookManifests, LookKubelet, LookFile, LookListing, LookCopies, LookRenewers, LookView:
 		return true
 	}
 	return false

@@ -3,6 +3,7 @@
 package plan
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,7 +38,7 @@ type RenewOptions struct {
 func ForRenewal(seen Seen, o RenewOptions) (Plan, error) {
 	p := &planner{seen: seen, o: o}
 	p.Plan = New(o.ID, o.Now, seen)
-	if err := p.known(); err != nil {
+	if err := errors.Join(AtWork(seen), p.known()); err != nil {
 		return p.Plan, err
 	}
 	for _, c := range append(seen.Layout.Credentials[:len(seen.Layout.Credentials):len(seen.Layout.Credentials)], p.places()...) {
@@ -47,6 +48,7 @@ func ForRenewal(seen Seen, o RenewOptions) (Plan, error) {
 	}
 	p.copies()
 	p.restarts()
+	p.others()
 	return p.Plan, nil
 }
 

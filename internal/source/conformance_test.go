@@ -58,6 +58,15 @@ var subjects = map[string]subject{
 		m.put("home/eve/.kube/config", "no kubeconfig")
 		return []layout.Want{{Verb: layout.LookCopies, Path: "/root/.kube/config"}, {Verb: layout.LookCopies, Path: "/home/*/.kube/config"}}
 	}, missing: &layout.Want{Verb: layout.LookCopies, Path: "/no/.kube/config"}},
+	"renewers": {wants: func(m *machine) []layout.Want {
+		_, key := m.pair("in a script")
+		m.put("etc/systemd/system/k8s-certs-renew.timer", "[Timer]\nOnCalendar=monthly\n")
+		m.put("etc/systemd/system/k8s-certs-renew.service", "[Service]\nExecStart=/usr/local/bin/k8s-certs-renew.sh\n")
+		m.put("etc/cron.d/certs", "# kubeadm certs renew was here\n0 3 * * 1 root /opt/renew.sh\n")
+		m.put("opt/renew.sh", "#!/bin/sh\n"+key+"\nkubeadm certs renew all\n")
+		m.put("etc/kubernetes.old-20250101/admin.conf", key)
+		return []layout.Want{{Verb: layout.LookRenewers, Path: "/etc/systemd/system"}, {Verb: layout.LookRenewers, Path: "/etc/cron.d"}, {Verb: layout.LookRenewers, Path: "/etc"}}
+	}, missing: &layout.Want{Verb: layout.LookRenewers, Path: "/no/cron.d"}},
 	"processes": {wants: func(m *machine) []layout.Want {
 		runKubelet(m)
 		return []layout.Want{{Verb: layout.LookProcesses}}
@@ -287,7 +296,7 @@ func TestTheTableServesEveryVerb(t *testing.T) {
 		}
 	}
 	for _, v := range []layout.Verb{layout.LookNode, layout.LookManifests, layout.LookProcesses, layout.LookKubelet, layout.LookFile,
-		layout.LookListing, layout.LookCopies, layout.LookView, layout.LookHandshake, layout.LookVersion, layout.LookFleet} {
+		layout.LookListing, layout.LookCopies, layout.LookRenewers, layout.LookView, layout.LookHandshake, layout.LookVersion, layout.LookFleet} {
 		if served[v] == "" {
 			t.Errorf("nothing serves %s", v)
 		}

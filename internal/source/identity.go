@@ -30,7 +30,7 @@ func (a identity) compare(b identity) int {
 
 var kindOrder = []fact.Kind{
 	fact.KindNode, fact.KindManifest, fact.KindProcess, fact.KindKubeletConfig, fact.KindFile,
-	fact.KindView, fact.KindListing, fact.KindServed, fact.KindVersion,
+	fact.KindView, fact.KindListing, fact.KindServed, fact.KindVersion, fact.KindRenewer,
 }
 
 func identify(f fact.Fact) identity {
@@ -50,6 +50,8 @@ func identify(f fact.Fact) identity {
 		id.place = f.Dir
 	case fact.Served:
 		id.place, id.more = f.Endpoint, string(f.SNI)+" "+chainKey(f.Certs)
+	case fact.Renewer:
+		id.place = f.Path
 	case fact.Version:
 		id.place = f.Endpoint
 	}

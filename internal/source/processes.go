@@ -33,13 +33,17 @@ func lookProcesses(ctx context.Context, s Scope, _ layout.Want, out *found) {
 		if p.Unit != "" {
 			p.UnitRestart = s.FS.UnitRestart(ctx, p.Unit)
 		}
+		if words, ok := layout.RenewerWords(p.Args); ok {
+			p.Args = words // the rest may hold a token
+		}
 		out.add(p)
 	}
 }
 
 func isComponent(args []string) bool {
 	_, ok := layout.ComponentOf(args)
-	return ok
+	_, renews := layout.RenewerWords(args)
+	return ok || renews
 }
 
 func kubeletVersion(ctx context.Context, pid int, out *found) fact.Text {

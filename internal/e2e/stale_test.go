@@ -26,7 +26,7 @@ func TestRenewedAndNotRestarted(t *testing.T) {
 			time.Sleep(2 * time.Second) // processes and files must differ by more than the second in which nothing is said
 			p.run("kubeadm", "certs", "renew", "all")
 			tl := p.until("the API server and etcd serve the new certificates", func(tl timeline.Timeline) bool {
-				return len(withCode(tl, finding.ServedCertificateStale)) == 0
+				return len(withCode(tl, finding.ServedCertificateStale)) == 0 && len(tl.Unseen) == 0
 			})
 			want := []string{"cp1/controller-manager.conf", "cp1/scheduler.conf"}
 			got := withCode(tl, finding.ClientIdentityStale)
@@ -61,8 +61,11 @@ func (p *plane) until(what string, holds func(timeline.Timeline) bool) timeline.
 		if holds(tl) {
 			return tl
 		}
+		for _, u := range tl.Unseen {
+			p.t.Logf("not seen meanwhile: %s: %s (%s)", u.What, u.Detail, u.Why)
+		}
 		if time.Now().After(deadline) {
-			p.t.Fatalf("%s: not within 90 s; %d items, headline %q", what, len(tl.Items), tl.Headline)
+			p.t.Fatalf("%s: not within 90 s; %d items, headline %q, not seen %v", what, len(tl.Items), tl.Headline, tl.Unseen)
 		}
 	}
 }

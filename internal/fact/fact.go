@@ -120,9 +120,6 @@ type Process struct {
 	// Env holds those of etcd's ETCD_* variables that name files, addresses
 	// or the member (EtcdEnv); no other variable is kept.
 	Env []string `json:"env,omitempty"`
-	// Version is what the program says of itself ("v1.37.0"); only asked of
-	// the kubelet, which no port tells without credentials.
-	Version Text `json:"version,omitempty"`
 }
 
 // EtcdEnv are the suffixes of the ETCD_* variables that a Process keeps.
@@ -245,10 +242,12 @@ type Served struct {
 	At       time.Time `json:"at"`
 }
 
-// Version is what a component told of its version over the wire.
+// Version is what a component told of its version: over the wire, or, for the
+// kubelet, which no port tells without credentials, by its program.
 type Version struct {
-	Endpoint string `json:"endpoint"`
-	Git      Text   `json:"gitVersion"` // v1.37.0
+	Endpoint string `json:"endpoint,omitempty"`
+	PID      int    `json:"pid,omitempty"` // of the process, for what no port tells
+	Git      Text   `json:"gitVersion"`    // v1.37.0
 	// Emulated is the minor that the server behaves as ("1.36"), empty when
 	// it is its own (KEP-4330).
 	Emulated Text `json:"emulated,omitempty"`

@@ -47,7 +47,7 @@ func every(t *testing.T) []fact.Fact {
 		fact.Manifest{Path: "/m", Meta: meta, Name: "n", Namespace: "ns", Problem: "p",
 			Containers: []fact.Container{{Name: "c", Image: "i", Args: []string{"a", "--b=\x1b\u202e\u009b\U000e0041<&>"}}},
 			Mounts:     []fact.Mount{{Container: "c", HostPath: "/h", Path: "/p", Type: "File"}}},
-		fact.Process{PID: 1, Start: at, Args: []string{"etcd"}, Exe: "/etcd", Contained: true, Foreign: true, Env: []string{"ETCD_NAME=a"}, Version: "v1.37.0",
+		fact.Process{PID: 1, Start: at, Args: []string{"etcd"}, Exe: "/etcd", Contained: true, Foreign: true, Env: []string{"ETCD_NAME=a"},
 			Unit: "etcd.service", UnitRestart: "always"},
 		fact.KubeletConfig{Path: "/k", StaticPodPath: "/s", ClientCAFile: "/c", TLSCertFile: "/t", TLSKeyFile: "/u", RotateCertificates: true,
 			ServerTLSBootstrap: true, Address: "::", Port: 1, ClusterDomain: "cluster.local", Problem: "p"},
@@ -59,7 +59,7 @@ func every(t *testing.T) []fact.Fact {
 		fact.View{PID: 1, Path: "/f", Device: 2, Inode: 3, ModTime: at, Fingerprint: "sha256:2"},
 		fact.Listing{Dir: "/d", Files: []string{"/d/a"}, More: 4},
 		fact.Served{Endpoint: "a:1", SNI: "s", Certs: certs, Protocol: "TLS 1.3", At: at},
-		fact.Version{Endpoint: "a:1", Git: "v1.37.0", Emulated: "1.36"},
+		fact.Version{Endpoint: "a:1", PID: 1, Git: "v1.37.0", Emulated: "1.36"},
 		fact.Renewer{Path: "/etc/cron.d/x", What: "kubeadm certs renew"},
 	}
 }

@@ -81,6 +81,9 @@ func (d *discovery) placeForeign(p fact.Process) {
 		c.Process = &p
 		return
 	}
+	if !d.belongs(name, p, flags) {
+		return
+	}
 	d.Unseen = append(d.Unseen, fact.Unseen{
 		Source: "processes", What: fact.Text(fmt.Sprintf("%s (pid %d)", name, p.PID)), Why: fact.Unsupported,
 		Detail: "it belongs neither to root nor to the user who looks, and no manifest explains it",
@@ -120,7 +123,7 @@ func (d *discovery) place(p fact.Process) {
 		c.Process, c.Edited = &p, !sameFlags(c.Flags, flags)
 		return
 	}
-	if !d.belongs(name, flags) {
+	if !d.belongs(name, p, flags) {
 		return
 	}
 	for _, c := range d.Components {
@@ -153,7 +156,7 @@ func (d *discovery) startedFrom(name string, flags Flags) *Component {
 // belongs says whether a process that no manifest explains is this cluster's:
 // one of its flags names a file below the Kubernetes directory; or, on a node
 // with kubeadm's directory, there is no other cluster it could be of.
-func (d *discovery) belongs(name string, flags Flags) bool {
+func (d *discovery) belongs(name string, p fact.Process, flags Flags) bool {
 	dir := strings.TrimSuffix(d.KubernetesDir, "/") + "/"
 	for _, values := range flags {
 		for _, value := range values {
@@ -162,7 +165,7 @@ func (d *discovery) belongs(name string, flags Flags) bool {
 			}
 		}
 	}
-	if d.KubernetesDir != DefaultKubernetesDir {
+	if d.KubernetesDir != DefaultKubernetesDir || p.Contained {
 		return false
 	}
 	return !slices.ContainsFunc(d.Components, func(c Component) bool { return c.Name == name && c.Manifest != "" })

@@ -84,6 +84,9 @@ func (d *discovery) wantNode() {
 	if d.running() {
 		d.want(Want{Verb: LookProcesses})
 	}
+	if k, ok := d.Component(Kubelet); ok && k.Process != nil && path.Base(k.Process.Args[0]) == Kubelet {
+		d.want(Want{Verb: LookProgram, PID: k.Process.PID}) // not through a wrapper: a shell's version is none of the kubelet's
+	}
 	config, named, manifests := "", false, d.KubernetesDir+"/manifests"
 	if d.KubernetesDir == DefaultKubernetesDir {
 		config = "/var/lib/kubelet/config.yaml"

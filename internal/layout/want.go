@@ -10,6 +10,7 @@ const (
 	LookNode      Verb = "node"      // the machine: its name, clock, addresses
 	LookManifests Verb = "manifests" // Path: a directory of static pod manifests
 	LookProcesses Verb = "processes" // the running machine's control-plane and kubelet processes
+	LookProgram   Verb = "program"   // PID: the version that the kubelet's program says of itself
 	LookKubelet   Verb = "kubelet"   // Path: a KubeletConfiguration file
 	LookFile      Verb = "file"      // Path: certificates, keys or a kubeconfig
 	LookListing   Verb = "listing"   // Path: a directory tree

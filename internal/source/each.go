@@ -117,6 +117,8 @@ func subject(w layout.Want) fact.Text {
 		return "the machine"
 	case layout.LookProcesses:
 		return "the running processes"
+	case layout.LookProgram:
+		return fact.Text(fmt.Sprintf("the version of the kubelet (process %d)", w.PID))
 	case layout.LookView:
 		return fact.Text(fmt.Sprintf("%s in process %d", w.Inside, w.PID))
 	}

@@ -53,7 +53,7 @@ func identify(f fact.Fact) identity {
 	case fact.Renewer:
 		id.place = f.Path
 	case fact.Version:
-		id.place = f.Endpoint
+		id.place, id.pid = f.Endpoint, f.PID
 	}
 	return id
 }

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -92,21 +93,21 @@ func refused(t *testing.T) string {
 	return l.Addr().String()
 }
 
-func TestProcessesTellsTheKubeletsVersion(t *testing.T) {
+func TestKubelet(t *testing.T) {
 	m := newMachine(t)
 	pid := runKubelet(m, "--config=/var/lib/kubelet/config.yaml")
 	scope := m.scope(layout.Want{Verb: layout.LookProcesses})
 	scope.FS = openRoot(t)
 	facts, _ := look(t.Context(), named(t, "processes"), scope)
-	for _, f := range facts {
-		if p := f.(fact.Process); p.PID == pid {
-			if p.Version != "v1.37.0" || p.Args[1] != "--config=/var/lib/kubelet/config.yaml" {
-				t.Errorf("%+v", p)
-			}
-			return
-		}
+	i := slices.IndexFunc(facts, func(f fact.Fact) bool { return f.(fact.Process).PID == pid })
+	if i < 0 || facts[i].(fact.Process).Args[1] != "--config=/var/lib/kubelet/config.yaml" {
+		t.Errorf("process %d is not among %v", pid, facts)
 	}
-	t.Errorf("not found among %d", len(facts))
+	scope.Wants = []layout.Want{{Verb: layout.LookProgram, PID: pid}}
+	facts, unseen := look(t.Context(), named(t, "programs"), scope)
+	if len(unseen) > 0 || len(facts) != 1 || facts[0] != (fact.Version{PID: pid, Git: "v1.37.0"}) {
+		t.Errorf("the version: %v, not seen %v", facts, unseen)
+	}
 }
 
 func TestProcessesOfAnotherMachine(t *testing.T) {

@@ -4,8 +4,6 @@ package source
 
 import (
 	"context"
-	"fmt"
-	"path"
 
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/host"
@@ -26,10 +24,6 @@ func lookProcesses(ctx context.Context, s Scope, _ layout.Want, out *found) {
 		diskFailure(out, out.what, err)
 	}
 	for _, p := range running {
-		// Not through a wrapper: a shell's version is none of the kubelet's.
-		if path.Base(p.Args[0]) == layout.Kubelet {
-			p.Version = kubeletVersion(ctx, p.PID, out)
-		}
 		if p.Unit != "" {
 			p.UnitRestart = s.FS.UnitRestart(ctx, p.Unit)
 		}
@@ -46,10 +40,18 @@ func isComponent(args []string) bool {
 	return ok || renews
 }
 
-func kubeletVersion(ctx context.Context, pid int, out *found) fact.Text {
-	version, err := host.KubeletVersion(ctx, pid)
-	if err != nil && !host.Gone(err) {
-		diskFailure(out, fact.Text(fmt.Sprintf("the version of the kubelet (process %d)", pid)), err)
+var programs = perWant{name: "programs", disk: true, atOnce: 1, look: lookProgram}
+
+// lookProgram asks the kubelet of this cluster for its version. Other kubelets
+// on the machine are none of ours.
+func lookProgram(ctx context.Context, s Scope, w layout.Want, out *found) {
+	ctx, cancel := context.WithTimeout(ctx, s.Timeouts.Disk)
+	defer cancel()
+	version, err := host.KubeletVersion(ctx, w.PID)
+	switch {
+	case err == nil:
+		out.add(fact.Version{PID: w.PID, Git: version})
+	case !host.Gone(err):
+		diskFailure(out, out.what, err)
 	}
-	return version
 }

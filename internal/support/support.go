@@ -44,10 +44,10 @@ func Judge(cal *release.Calendar, l layout.Layout, seen []fact.Fact, observed ti
 // find lists the control plane's release, and every other component's that
 // differs from it by a minor.
 func find(l layout.Layout, seen []fact.Fact) []running {
-	versions := map[string]fact.Version{}
+	versions, programs := map[string]fact.Version{}, map[int]fact.Version{}
 	for _, f := range seen {
 		if v, ok := f.(fact.Version); ok {
-			versions[v.Endpoint] = v
+			versions[v.Endpoint], programs[v.PID] = v, v
 		}
 	}
 	var all []running
@@ -80,8 +80,8 @@ func find(l layout.Layout, seen []fact.Fact) []running {
 		case layout.ControllerManager, layout.Scheduler:
 			id, what = fact.NodeID(l.Node, c.Name+"-release"), c.Name
 		case layout.Kubelet:
-			if c.Process != nil && c.Process.Version != "" {
-				add(running{fact.NodeID(l.Node, "kubelet-release"), "the kubelet", c.Process.Version, "the kubelet's --version"})
+			if c.Process != nil {
+				add(running{fact.NodeID(l.Node, "kubelet-release"), "the kubelet", programs[c.Process.PID].Git, "the kubelet's --version"})
 			}
 			continue
 		default:

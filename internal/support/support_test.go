@@ -101,14 +101,13 @@ func TestServedVersion(t *testing.T) {
 }
 
 func TestComponentsOfOtherMinors(t *testing.T) {
-	kubelet := fact.Process{PID: 1, Args: []string{"kubelet"}, Version: "v1.32.9"}
-	expect(t, judge(t, running, pod("kube-apiserver", "v1.33.1"), pod("kube-scheduler", "v1.33.0"), pod("kube-controller-manager", "v1.32.0"), kubelet),
+	kubelet, version := fact.Process{PID: 1, Args: []string{"kubelet"}}, fact.Version{PID: 1, Git: "v1.32.9"}
+	expect(t, judge(t, running, pod("kube-apiserver", "v1.33.1"), pod("kube-scheduler", "v1.33.0"), pod("kube-controller-manager", "v1.32.0"), kubelet, version),
 		"node/release v1.33.1 2026-06-28", "node/kube-controller-manager-release v1.32.0 2026-02-28", "node/kubelet-release v1.32.9 2026-02-28")
-	kubelet.Version = "v1.33.4"
-	expect(t, judge(t, running, pod("kube-apiserver", "v1.33.1"), kubelet), "node/release v1.33.1 2026-06-28")
+	version.Git = "v1.33.4"
+	expect(t, judge(t, running, pod("kube-apiserver", "v1.33.1"), kubelet, version), "node/release v1.33.1 2026-06-28")
 	// A worker has nothing but its kubelet.
-	expect(t, judge(t, running, kubelet), "node/kubelet-release v1.33.4 2026-06-28")
-	kubelet.Version = ""
+	expect(t, judge(t, running, kubelet, version), "node/kubelet-release v1.33.4 2026-06-28")
 	expect(t, judge(t, running, kubelet))
 }
 

@@ -49,6 +49,7 @@ func (j *judge) leaf(c layout.Credential) {
 		evidence.IssuerID = j.issuers[chain.Certs[1].Fingerprint()]
 	}
 	evidence.Identity = j.identities(c, leaf)
+	evidence.Upgrade = j.upgrade(c, evidence.IssuerID)
 	f.End, f.Reason, f.Evidence = finding.At(end), reason, evidence
 	j.add(f)
 

@@ -23,6 +23,7 @@ type Evidence struct {
 	Identity    []Identity   `json:"identity,omitempty"`
 	Consumers   []string     `json:"consumers,omitempty"` // components that use it
 	Version     fact.Text    `json:"version,omitempty"`   // of the component or cluster
+	Upgrade     *Upgrade     `json:"upgrade,omitempty"`   // whether the next upgrade renews it
 	Notes       []fact.Text  `json:"notes,omitempty"`     // sentences that fit nowhere else
 }
 

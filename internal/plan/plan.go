@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/finding"
 )
 
 // Kind is the kind of the published JSON.
@@ -64,8 +65,10 @@ type Step struct {
 	Turn   *TurnTo  `json:"turn,omitempty"`
 	Stop   *Stop    `json:"stop,omitempty"`
 	Back   []Back   `json:"back,omitempty"`
-	Expect []Expect `json:"expect"`         // all must hold afterwards
-	Once   string   `json:"once,omitempty"` // why it cannot be undone; empty when it can
+	Expect []Expect `json:"expect"` // all must hold afterwards
+	// Upgrade says whether the next kubeadm upgrade would renew it anyway.
+	Upgrade *finding.Upgrade `json:"upgrade,omitempty"`
+	Once    string           `json:"once,omitempty"` // why it cannot be undone; empty when it can
 }
 
 // File is a file that a step reads or replaces, as it was when the plan was

@@ -208,6 +208,9 @@ func (p *planner) keyFault(c layout.Credential) (fault string, missing bool) {
 
 func (p *planner) add(s Step) {
 	s.Number = len(p.Steps) + 1
+	if f, ok := p.seen.find(s.ID, finding.CertificateExpires); ok {
+		s.Upgrade = f.Evidence.Upgrade
+	}
 	p.Steps = append(p.Steps, s)
 }
 

@@ -117,6 +117,9 @@ func (p *page) evidence(e finding.Evidence) {
 	}
 	p.paragraph("Consumers", strings.Join(e.Consumers, ", "))
 	p.paragraph("Version", string(e.Version))
+	if u := e.Upgrade; u != nil {
+		p.paragraph("Upgrade", "renews it "+plain(u.Renews)+": "+plain(u.Because)+source(u.Source))
+	}
 	for _, n := range e.Notes {
 		p.paragraph("Note", string(n))
 	}
@@ -183,4 +186,11 @@ func identityText(id finding.Identity) string {
 		text += ": " + plain(id.Because)
 	}
 	return text
+}
+
+func source(citation string) string {
+	if citation == "" {
+		return ""
+	}
+	return " (" + plain(citation) + ")"
 }

@@ -57,3 +57,13 @@ func (m Machine) Stop(ctx context.Context, s plan.Stop) error {
 	}
 	return err
 }
+
+// Sweep implements Hands.
+func (m Machine) Sweep(_ context.Context, dirs ...string) error {
+	left, err := m.Disk.Leftovers(dirs...)
+	problems := []error{err}
+	for _, name := range left {
+		problems = append(problems, m.Disk.RemoveLeftover(name))
+	}
+	return errors.Join(problems...)
+}

@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path"
+	"slices"
+	"strconv"
 
-	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/journal"
 	"perennial.dev/perennial/internal/plan"
 )
@@ -23,25 +25,43 @@ func (r *Runner) Resume(ctx context.Context, cut journal.Plan) (Outcome, error) 
 		return Outcome{Plan: cut.ID, Result: journal.Failed}, fmt.Errorf("reading the plan %s from the journal: %w", cut.ID, err)
 	}
 	out := Outcome{Plan: p.ID, Result: journal.Done}
+	if err := r.sweep(ctx, p); err != nil {
+		return out, err
+	}
 	for _, s := range p.Steps {
 		done, begun := tried(cut, s.Number)
 		if !begun {
 			break
 		}
 		if done.Outcome == nil {
-			result, err := r.resumeStep(ctx, p, s, done.Intent.Files, &out)
-			if err != nil || result != journal.Done {
+			if err := r.close(p, s, r.resumeStep(ctx, p, s, done.Intent.Files), &out); err != nil || out.Result != journal.Done {
 				return out, err
 			}
 			continue
 		}
-		out.Steps = append(out.Steps, StepResult{s.Number, done.Outcome.Result, string(done.Outcome.Proof)})
+		out.Steps = append(out.Steps, StepResult{Number: s.Number, Result: done.Outcome.Result, Proof: string(done.Outcome.Proof)})
 		if done.Outcome.Result != journal.Done {
 			out.Result = done.Outcome.Result
 			return out, r.record(journal.End{Plan: p.ID, Result: out.Result})
 		}
 	}
 	return r.from(ctx, p, out)
+}
+
+// sweep removes what was half-written when the plan was cut off. Some of it
+// holds keys.
+func (r *Runner) sweep(ctx context.Context, p plan.Plan) error {
+	var dirs []string
+	for _, s := range p.Steps {
+		dirs = append(dirs, path.Join(r.State, "backup", p.ID, strconv.Itoa(s.Number)))
+		for _, f := range s.Files {
+			if f.Written {
+				dirs = append(dirs, path.Dir(f.Path))
+			}
+		}
+	}
+	slices.Sort(dirs)
+	return r.Hands.Sweep(ctx, slices.Compact(dirs)...)
 }
 
 func tried(cut journal.Plan, number int) (journal.Try, bool) {
@@ -53,42 +73,76 @@ func tried(cut journal.Plan, number int) (journal.Try, bool) {
 	return journal.Try{}, false
 }
 
-// resumeStep finishes the step that was cut off. A restart that may or may not
-// have happened is proven by the process's start, and done again where the old
-// process still runs.
-func (r *Runner) resumeStep(ctx context.Context, p plan.Plan, s plan.Step, changes []journal.File, out *Outcome) (journal.Result, error) {
+// resumeStep finishes the step that was cut off. What nothing answers for now
+// may be what the step has broken, so it is waited for as long as if it had
+// answered; only then is it left unproven, since what else is to be renewed may
+// be what it needs to answer again.
+func (r *Runner) resumeStep(ctx context.Context, p plan.Plan, s plan.Step, changes []journal.File) ending {
 	r.tell(s, "", "finishing what was cut off")
 	for _, c := range changes {
 		now, err := r.Hands.Digest(ctx, c.Path)
 		if err != nil {
-			return "", err
+			return ending{err: err}
 		}
 		if now != c.Before && now != c.After {
-			return "", fmt.Errorf("finishing step %d (%s) of the plan %s: %s is neither what it was (%s) nor what it should become (%s): another program has changed it; nothing was touched, put one of the two back from %s or %s",
-				s.Number, s.Title, p.ID, c.Path, c.Before, c.After, c.Backup, c.Staged)
+			return r.leave(ctx, p, s, c)
 		}
 	}
 	if v := verbs[s.Verb]; v.act != nil {
-		if answer, _, _ := r.answers(ctx, s); answer != plan.Yes {
-			if err := v.act(r, ctx, s); err != nil && !errors.Is(err, ErrGone) {
-				return "", err
-			}
+		if err := v.act(r, ctx, s); err != nil {
+			return r.notActed(ctx, s, err)
 		}
 	}
-	result, proof, err := r.finish(ctx, s, changes)
-	if result == "" {
-		return "", err
+	e := r.finish(ctx, s, changes, nil)
+	if e.result != "" || e.err == nil || ctx.Err() != nil {
+		return e
 	}
-	out.Steps = append(out.Steps, StepResult{s.Number, result, proof})
-	if closing := r.record(journal.Outcome{Plan: p.ID, Step: s.Number, Result: result, Proof: fact.Text(proof)}); closing != nil {
-		return "", closing
+	silent, err := r.silent(ctx, s)
+	if err != nil || len(silent) == 0 {
+		return e
 	}
-	r.tell(s, result, proof)
-	if result == journal.Done {
-		return result, nil
+	return r.finish(ctx, s, changes, silent)
+}
+
+// leave leaves alone what another program has put in place of a file. Where
+// that is a credential that can be used, the step is closed as failed and the
+// next plan begins with what is there.
+func (r *Runner) leave(ctx context.Context, p plan.Plan, s plan.Step, c journal.File) ending {
+	err := fmt.Errorf("finishing step %d (%s) of the plan %s: another program has changed %s meanwhile; nothing was done to it", s.Number, s.Title, p.ID, c.Path)
+	seen, looking := r.Eyes.Look(ctx)
+	if looking != nil {
+		return ending{err: looking}
 	}
-	out.Result = result
-	return result, errors.Join(err, r.record(journal.End{Plan: p.ID, Result: result}))
+	if problem, broken := plan.Broken(seen, s.ID); broken {
+		return ending{err: fmt.Errorf("%w. It cannot be used as it is: %s. Put back what was there (%s) or what should be (%s), then run this again",
+			err, problem, c.Backup, c.Staged)}
+	}
+	return failed(fmt.Errorf("%w; run this again to plan from what is there now", err))
+}
+
+// restart ends the process of a component, unless a newer one runs that fulfils
+// the step: after a failure of the power everything has started again, before
+// or after the files were replaced.
+func (r *Runner) restart(ctx context.Context, s plan.Step) error {
+	seen, err := r.Eyes.Look(ctx)
+	if err != nil {
+		return err
+	}
+	c, ok := seen.Layout.Component(s.Stop.Component)
+	if !ok || c.Process == nil {
+		return nil // the proof waits for it to start
+	}
+	stop := *s.Stop
+	if c.Process.PID != stop.PID || !c.Process.Start.Equal(stop.Start) {
+		if r.answers(ctx, s, nil).answer == plan.Yes {
+			return nil
+		}
+		stop.PID, stop.Start, stop.Args = c.Process.PID, c.Process.Start, c.Process.Args
+	}
+	if err := r.Hands.Stop(ctx, stop); err != nil && !errors.Is(err, ErrGone) {
+		return err
+	}
+	return nil
 }
 
 // ErrGone is a process that has ended before it was stopped.

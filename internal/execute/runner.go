@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,8 +35,12 @@ type Hands interface {
 	Restore(ctx context.Context, path string, data []byte, before string, as Access) error
 	// Remove removes a file that has the digest before.
 	Remove(ctx context.Context, path string, before string) error
-	// Stop ends a process, if it is still the one described.
+	// Stop ends a process, if it is still the one described; otherwise it
+	// fails with ErrGone.
 	Stop(ctx context.Context, stop plan.Stop) error
+	// Sweep removes what a run that was cut off has left half-written in
+	// directories.
+	Sweep(ctx context.Context, dirs ...string) error
 }
 
 // Access is who may use a file.
@@ -73,6 +78,10 @@ type Runner struct {
 	Tell    func(Event)
 	// Patience is how long a proof is waited for, by predicate.
 	Patience map[plan.Predicate]time.Duration
+
+	// last is the look that proved the last step: what the next one begins
+	// with.
+	last *plan.Seen
 }
 
 // DefaultPatience is long enough for what each predicate waits for: the API
@@ -91,6 +100,9 @@ type StepResult struct {
 	Number int            `json:"number"`
 	Result journal.Result `json:"result"`
 	Proof  string         `json:"proof"`
+	// Unproven is what a done step did not prove, because what would have
+	// shown it did not answer before the step either.
+	Unproven string `json:"unproven,omitempty"`
 }
 
 // Outcome is how a run ended.
@@ -102,6 +114,9 @@ type Outcome struct {
 
 // ErrChanged is a file that is no longer what the plan was made from.
 var ErrChanged = errors.New("it has changed since the plan was made")
+
+// ErrReplaced is a file that was changed while a step was being done.
+var ErrReplaced = errors.New("it was changed")
 
 // Check says whether the files of a plan are still what it was made from.
 func (r *Runner) Check(ctx context.Context, p plan.Plan) error {
@@ -150,24 +165,51 @@ func (r *Runner) Run(ctx context.Context, p plan.Plan) (Outcome, error) {
 func (r *Runner) from(ctx context.Context, p plan.Plan, out Outcome) (Outcome, error) {
 	for _, s := range p.Steps[len(out.Steps):] {
 		if err := ctx.Err(); err != nil {
-			return out, fmt.Errorf("interrupted before step %d (%s); the next run goes on from there: %w", s.Number, s.Title, err)
+			return out, interrupted("before", s, err)
 		}
 		r.tell(s, "", "")
-		result, proof, err := r.step(ctx, p, s)
-		if err != nil && result == "" {
-			return out, err // the journal has an intent without an outcome: the next run looks
-		}
-		out.Steps = append(out.Steps, StepResult{s.Number, result, proof})
-		if closing := r.record(journal.Outcome{Plan: p.ID, Step: s.Number, Result: result, Proof: fact.Text(proof)}); closing != nil {
-			return out, closing
-		}
-		r.tell(s, result, proof)
-		if result != journal.Done {
-			out.Result = result
-			return out, errors.Join(err, r.record(journal.End{Plan: p.ID, Result: result}))
+		if err := r.close(p, s, r.step(ctx, p, s), &out); err != nil || out.Result != journal.Done {
+			return out, err
 		}
 	}
 	return out, r.record(journal.End{Plan: p.ID, Result: journal.Done})
+}
+
+// ending is how a step ended. Without a result the journal has an intent
+// without an outcome, and the next run looks.
+type ending struct {
+	result   journal.Result
+	proof    string
+	unproven string
+	err      error
+}
+
+func failed(err error) ending {
+	return ending{result: journal.Failed, proof: err.Error(), err: err}
+}
+
+// close writes down how a step ended, and with a step that is not done, the
+// plan.
+func (r *Runner) close(p plan.Plan, s plan.Step, e ending, out *Outcome) error {
+	if e.result == "" {
+		return e.err
+	}
+	out.Steps = append(out.Steps, StepResult{s.Number, e.result, e.proof, e.unproven})
+	if e.result != journal.Done {
+		out.Result = e.result
+	}
+	proof := e.proof
+	if e.unproven != "" {
+		proof += "; not proven: " + e.unproven
+	}
+	if err := r.record(journal.Outcome{Plan: p.ID, Step: s.Number, Result: e.result, Proof: fact.Text(proof)}); err != nil {
+		return errors.Join(e.err, err)
+	}
+	r.tell(s, e.result, proof)
+	if e.result == journal.Done {
+		return nil
+	}
+	return errors.Join(e.err, r.record(journal.End{Plan: p.ID, Result: e.result}))
 }
 
 func (r *Runner) record(rec journal.Record) error { return r.Journal.Append(r.Now(), rec) }
@@ -203,43 +245,56 @@ var verbs = map[plan.Verb]verb{
 	plan.Refresh: {prepare: (*Runner).refreshed},
 	plan.Turn:    {prepare: (*Runner).turned},
 	plan.Restore: {prepare: (*Runner).restored},
-	plan.Restart: {act: func(r *Runner, ctx context.Context, s plan.Step) error { return r.Hands.Stop(ctx, *s.Stop) }},
+	plan.Restart: {act: (*Runner).restart},
 }
 
-// step does one step and proves it. An empty result means that the journal
-// holds an intent that the next run has to look at.
-func (r *Runner) step(ctx context.Context, p plan.Plan, s plan.Step) (journal.Result, string, error) {
+// step does one step and proves it.
+func (r *Runner) step(ctx context.Context, p plan.Plan, s plan.Step) ending {
 	v, ok := verbs[s.Verb]
 	if !ok {
-		return journal.Failed, "", fmt.Errorf("step %d: %q is nothing that this program can do", s.Number, fact.Text(s.Verb))
+		return failed(fmt.Errorf("step %d: %q is nothing that this program can do", s.Number, fact.Text(s.Verb)))
 	}
 	for _, f := range s.Files {
 		if f.Written {
 			if err := r.unchanged(ctx, f.Path, f.Digest); err != nil {
-				return journal.Failed, err.Error(), err
+				return failed(err)
 			}
 		}
 	}
+	silent, err := r.silent(ctx, s)
+	if err != nil {
+		return ending{err: interrupted("before", s, err)}
+	}
 	var contents []content
 	if v.prepare != nil {
-		var err error
 		if contents, err = v.prepare(r, ctx, s); err != nil {
-			return journal.Failed, err.Error(), err
+			return failed(err)
 		}
 	}
 	changes, err := r.stage(ctx, p, s, contents)
 	if err != nil {
-		return journal.Failed, err.Error(), err
+		return failed(err)
 	}
 	if err := r.record(journal.Intent{Plan: p.ID, Step: s.Number, Files: changes}); err != nil {
-		return "", "", err
+		return ending{err: err}
 	}
 	if v.act != nil {
 		if err := v.act(r, ctx, s); err != nil {
-			return journal.Failed, err.Error(), err
+			return r.notActed(ctx, s, err)
 		}
 	}
-	return r.finish(ctx, s, changes)
+	return r.finish(ctx, s, changes, silent)
+}
+
+func (r *Runner) notActed(ctx context.Context, s plan.Step, err error) ending {
+	if ctx.Err() != nil { // it may or may not have had its effect
+		return ending{err: interrupted("in", s, err)}
+	}
+	return failed(err)
+}
+
+func interrupted(where string, s plan.Step, err error) error {
+	return fmt.Errorf("interrupted %s step %d (%s); the next run goes on from there: %w", where, s.Number, s.Title, err)
 }
 
 // stage writes the backups and the new contents beside each other, so that
@@ -299,25 +354,47 @@ func (r *Runner) stageOne(ctx context.Context, name string, s plan.Step, c conte
 }
 
 // finish puts the new contents in place, where they are not yet, and proves
-// the step. What cannot be proven is taken back.
-func (r *Runner) finish(ctx context.Context, s plan.Step, changes []journal.File) (journal.Result, string, error) {
+// the step. What turns out not to have its effect is taken back.
+func (r *Runner) finish(ctx context.Context, s plan.Step, changes []journal.File, silent quiet) ending {
 	for _, c := range changes {
 		if err := r.putInPlace(ctx, c); err != nil {
 			return r.takeBack(ctx, changes, err)
 		}
 	}
-	answer, proof := r.prove(ctx, s)
+	p := r.prove(ctx, s, silent)
 	switch {
-	case answer == plan.Yes:
-		return journal.Done, proof, nil
+	case p.answer == plan.Yes:
+		return ending{result: journal.Done, proof: p.why, unproven: p.unproven}
 	case ctx.Err() != nil:
-		return "", "", fmt.Errorf("interrupted while step %d (%s) was being proven; the next run looks again: %w", s.Number, s.Title, ctx.Err())
+		return ending{err: interrupted("while proving", s, ctx.Err())}
 	case len(changes) == 0:
-		return journal.Failed, proof, fmt.Errorf("step %d (%s) could not be proven: %s", s.Number, s.Title, proof)
-	case answer == plan.Unknown:
-		return "", proof, fmt.Errorf("step %d (%s) was done, and its effect could not be seen: %s; the next run looks again", s.Number, s.Title, proof)
+		return ending{result: journal.Failed, proof: p.why, err: fmt.Errorf("step %d (%s) could not be proven: %s", s.Number, s.Title, p.why)}
+	case p.answer == plan.Unknown:
+		return ending{proof: p.why, err: fmt.Errorf("step %d (%s) was done, and its effect could not be seen: %s; the next run looks again", s.Number, s.Title, p.why)}
 	}
-	return r.takeBack(ctx, changes, fmt.Errorf("step %d (%s) did not have its effect: %s", s.Number, s.Title, proof))
+	err := fmt.Errorf("step %d (%s) did not have its effect: %s", s.Number, s.Title, p.why)
+	if end, over := r.ended(ctx, changes); over {
+		return failed(fmt.Errorf("%w; what was there before has ended on %s and is not put back", err, end.Format(time.RFC3339)))
+	}
+	return r.takeBack(ctx, changes, err)
+}
+
+// ended says whether what a step has replaced is a certificate that has ended:
+// no undoing makes that one good.
+func (r *Runner) ended(ctx context.Context, changes []journal.File) (time.Time, bool) {
+	for _, c := range changes {
+		if c.Before == "" {
+			continue
+		}
+		data, err := r.Hands.Read(ctx, c.Backup)
+		if err != nil {
+			continue
+		}
+		if leaf, ok := plan.LeafOf(understand(c.Path, data)); ok && !leaf.NotAfter.After(r.Now()) {
+			return leaf.NotAfter.UTC(), true
+		}
+	}
+	return time.Time{}, false
 }
 
 func (r *Runner) putInPlace(ctx context.Context, c journal.File) error {
@@ -326,7 +403,7 @@ func (r *Runner) putInPlace(ctx context.Context, c journal.File) error {
 		return err
 	}
 	if now != c.Before {
-		return fmt.Errorf("replacing %s: %w by another program; nothing was done to it", c.Path, ErrChanged)
+		return fmt.Errorf("replacing %s: %w by another program; nothing was done to it, plan again", c.Path, ErrReplaced)
 	}
 	if c.After == "" {
 		return r.Hands.Remove(ctx, c.Path, c.Before)
@@ -342,28 +419,35 @@ func (r *Runner) putInPlace(ctx context.Context, c journal.File) error {
 }
 
 // takeBack restores what a step has replaced, the last first.
-func (r *Runner) takeBack(ctx context.Context, changes []journal.File, cause error) (journal.Result, string, error) {
+func (r *Runner) takeBack(ctx context.Context, changes []journal.File, cause error) ending {
 	ctx = context.WithoutCancel(ctx) // half a step is worse than a late end
-	for i := len(changes) - 1; i >= 0; i-- {
-		c := changes[i]
-		now, err := r.Hands.Digest(ctx, c.Path)
-		if err == nil && now == c.After && now != c.Before {
-			err = r.putBack(ctx, c)
-		}
-		if err != nil {
-			return journal.Failed, cause.Error(), fmt.Errorf("%w; taking it back failed, too: %w; the old content is in %s", cause, err, c.Backup)
+	for _, c := range slices.Backward(changes) {
+		if err := r.putBack(ctx, c); err != nil {
+			err = fmt.Errorf("%w; taking it back failed, too: %w; the old content is in %s", cause, err, c.Backup)
+			return failed(err)
 		}
 	}
-	return journal.Undone, cause.Error(), cause
+	return ending{result: journal.Undone, proof: cause.Error(), err: cause}
 }
 
 func (r *Runner) putBack(ctx context.Context, c journal.File) error {
-	if c.Before == "" {
+	now, err := r.Hands.Digest(ctx, c.Path)
+	switch {
+	case err != nil:
+		return err
+	case now == c.Before:
+		return nil
+	case now != c.After:
+		return fmt.Errorf("restoring %s: %w by another program, and is left as it is", c.Path, ErrReplaced)
+	case c.Before == "":
 		return r.Hands.Remove(ctx, c.Path, c.After)
 	}
 	data, err := r.Hands.Read(ctx, c.Backup)
 	if err != nil {
 		return err
+	}
+	if fact.Digest(data) != c.Before {
+		return fmt.Errorf("reading the backup %s: it is damaged", c.Backup)
 	}
 	return r.Hands.Restore(ctx, c.Path, data, c.After, Access{c.Mode, c.UID, c.GID})
 }

@@ -21,7 +21,8 @@ const (
 	// DiskRenewed: the file holds another certificate than Fingerprint, it
 	// ends at NotAfter or later, it chains, and its key belongs to it.
 	DiskRenewed Predicate = "disk-renewed"
-	// DiskHolds: the file at Path has Digest.
+	// DiskHolds: the file at Path has Digest, and where ID is given, that
+	// credential can be used.
 	DiskHolds Predicate = "disk-holds"
 	// WireEqualsDisk: every port that serves the credential serves what the
 	// file holds.
@@ -107,11 +108,19 @@ func (s Seen) find(id fact.ID, code finding.Code) (finding.Finding, bool) {
 // disk.
 var broken = []finding.Code{finding.FileMissing, finding.FileMalformed, finding.KeyMismatch, finding.ChainBroken, finding.CertificateNotYetValid}
 
-func (e Expect) diskRenewed(after Seen) (Answer, string) {
+// Broken says whether a credential cannot be used as it lies on disk, and why.
+func Broken(seen Seen, id fact.ID) (string, bool) {
 	for _, code := range broken {
-		if f, ok := after.find(e.ID, code); ok {
-			return No, f.Reason
+		if f, ok := seen.find(id, code); ok {
+			return f.Reason, true
 		}
+	}
+	return "", false
+}
+
+func (e Expect) diskRenewed(after Seen) (Answer, string) {
+	if why, is := Broken(after, e.ID); is {
+		return No, why
 	}
 	f, ok := after.find(e.ID, finding.CertificateExpires)
 	if !ok || f.Evidence.Certificate == nil {
@@ -130,10 +139,13 @@ func (e Expect) diskRenewed(after Seen) (Answer, string) {
 func (e Expect) diskHolds(after Seen) (Answer, string) {
 	for _, f := range after.Facts {
 		if file, ok := f.(fact.File); ok && file.Path == e.Path && !file.Missing {
-			if file.Digest == e.Digest {
-				return Yes, e.Path + " holds what it should"
+			if file.Digest != e.Digest {
+				return No, e.Path + " holds something else"
 			}
-			return No, e.Path + " holds something else"
+			if why, is := Broken(after, e.ID); is {
+				return No, why
+			}
+			return Yes, e.Path + " holds what it should"
 		}
 	}
 	if e.Digest == "" && !unseen(after, e.Path) {

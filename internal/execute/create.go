@@ -20,7 +20,7 @@ func (r *Runner) created(ctx context.Context, s plan.Step) ([]content, error) {
 	if err != nil {
 		return nil, err
 	}
-	request := pki.Request{Wanted: wanted, Now: r.Now(), Life: sign.Life, Rand: r.Rand}
+	request := pki.Request{Wanted: wanted, Now: r.Now(), Life: sign.Life.Duration, Rand: r.Rand}
 	if request.CA, err = r.authority(ctx, sign); err != nil {
 		return nil, err
 	}

@@ -51,7 +51,7 @@ func (m Machine) Remove(_ context.Context, name string, before string) error {
 
 // Stop implements Hands.
 func (m Machine) Stop(ctx context.Context, s plan.Stop) error {
-	_, err := host.Stop(ctx, fact.Process{PID: s.PID, Start: s.Start, Args: s.Args}, s.Grace)
+	_, err := host.Stop(ctx, fact.Process{PID: s.PID, Start: s.Start, Args: s.Args}, s.Grace.Duration)
 	if host.Gone(err) || errors.Is(err, host.ErrAnother) {
 		return fmt.Errorf("stopping %s: %w", s.Component, ErrGone)
 	}

@@ -24,7 +24,7 @@ func (r *Runner) renewed(ctx context.Context, s plan.Step) ([]content, error) {
 	if err != nil {
 		return nil, err
 	}
-	request := pki.Request{Now: r.Now(), Life: sign.Life, Rand: r.Rand}
+	request := pki.Request{Now: r.Now(), Life: sign.Life.Duration, Rand: r.Rand}
 	if request.Wanted, err = sign.Wanted(old); err != nil {
 		return nil, err
 	}

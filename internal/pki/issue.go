@@ -69,7 +69,7 @@ type Issuance struct {
 	// then; 0 when it does not.
 	Capped time.Duration
 	// Assumed says that the life of Old could not be seen and UsualLife was
-	// taken: see ownLife.
+	// taken: see OwnLife.
 	Assumed bool
 	// Dropped lists the extensions of Old, by object identifier, that belong
 	// to that one certificate and are not in the new one.
@@ -185,7 +185,7 @@ func (r Request) date(template *x509.Certificate, issued *Issuance) error {
 		return fmt.Errorf("a life of %s is none", r.Life)
 	case r.Life == 0 && r.Old.Certificate != nil:
 		var life time.Duration
-		life, issued.Assumed = ownLife(r.Old, ca, r.Now)
+		life, issued.Assumed = OwnLife(r.Old, ca, r.Now)
 		end = begin.Add(life)
 	case r.Life == 0:
 		end = begin.Add(UsualLife)
@@ -204,7 +204,7 @@ func (r Request) date(template *x509.Certificate, issued *Issuance) error {
 	return nil
 }
 
-// ownLife is how long a certificate was made to live, and whether that is an
+// OwnLife is how long a certificate was made to live, and whether that is an
 // assumption.
 //
 // kubeadm up to 1.30 writes the CA's NotBefore into all leaves, later ones
@@ -214,7 +214,7 @@ func (r Request) date(template *x509.Certificate, issued *Issuance) error {
 // and each renewal more. So with the CA's begin, and an end that is no
 // further away than UsualLife, it is taken to be kubeadm's usual one. An end
 // further away proves that it is not.
-func ownLife(old, ca fact.Cert, now time.Time) (life time.Duration, assumed bool) {
+func OwnLife(old, ca fact.Cert, now time.Time) (life time.Duration, assumed bool) {
 	life = old.NotAfter.Sub(old.NotBefore)
 	if old.NotBefore.Equal(ca.NotBefore) && life > UsualLife+time.Hour && !old.NotAfter.After(now.Add(UsualLife)) {
 		return UsualLife, true

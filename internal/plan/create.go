@@ -54,7 +54,7 @@ func (p *planner) isMissing(path string) bool {
 }
 
 func (p *planner) create(c layout.Credential, ca layout.Credential, spec *Spec) {
-	sign := &Sign{CA: ca.Path, CAKey: ca.Key, Cert: c.Path, Key: c.Key, Conf: c.Role == layout.Kubeconfig, Life: cmp.Or(p.o.Life, pki.UsualLife), Spec: spec}
+	sign := &Sign{CA: ca.Path, CAKey: ca.Key, Cert: c.Path, Key: c.Key, Conf: c.Role == layout.Kubeconfig, Life: Span{cmp.Or(p.o.Life, pki.UsualLife)}, Spec: spec}
 	files := []File{p.planned(ca.Path, false), p.planned(ca.Key, false)}
 	like := p.file(ca.Path)
 	if sign.Conf {
@@ -72,7 +72,7 @@ func (p *planner) create(c layout.Credential, ca layout.Credential, spec *Spec) 
 	if sign.Conf {
 		mode = 0o600
 	}
-	end := p.capped(c.ID, ca, sign.Life)
+	end := p.capped(c.ID, ca, sign.Life.Duration)
 	p.add(Step{
 		Verb: Create, ID: c.ID, Title: "make " + c.ID.Name(), Why: fmt.Sprintf("%s is not there; as kubeadm %s makes it", c.Path, spec.Version),
 		Sign: sign, Files: append([]File{newFile(c.Path, mode, like)}, files...),

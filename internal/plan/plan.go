@@ -84,21 +84,21 @@ type File struct {
 
 // Sign is how a certificate is signed.
 type Sign struct {
-	CA       string        `json:"ca"`                   // path of the CA's certificate
-	CAKey    string        `json:"caKey"`                // path of its key
-	Cert     string        `json:"cert"`                 // path of the certificate, or of the kubeconfig
-	Key      string        `json:"key,omitempty"`        // path of the private key; empty: in Cert
-	Conf     bool          `json:"kubeconfig,omitempty"` // Cert is a kubeconfig
-	NewKey   bool          `json:"newKey,omitempty"`
-	Life     time.Duration `json:"life"` // nanoseconds
-	AddDNS   []string      `json:"addDNS,omitempty"`
-	AddIPs   []string      `json:"addIPs,omitempty"`
-	Spec     *Spec         `json:"spec,omitempty"`     // for a missing one: what it says
-	MakeKey  *fact.Key     `json:"makeKey,omitempty"`  // the kind of key to make, where there is none
-	Replaces string        `json:"replaces,omitempty"` // fingerprint of the old certificate
-	Request  string        `json:"request,omitempty"`  // path of the signing request
-	Signed   string        `json:"signed,omitempty"`   // path of what an external CA signed
-	KeyFrom  string        `json:"keyFrom,omitempty"`  // path of the private key of a request
+	CA       string    `json:"ca"`                   // path of the CA's certificate
+	CAKey    string    `json:"caKey"`                // path of its key
+	Cert     string    `json:"cert"`                 // path of the certificate, or of the kubeconfig
+	Key      string    `json:"key,omitempty"`        // path of the private key; empty: in Cert
+	Conf     bool      `json:"kubeconfig,omitempty"` // Cert is a kubeconfig
+	NewKey   bool      `json:"newKey,omitempty"`
+	Life     Span      `json:"life"` // from now to the new end
+	AddDNS   []string  `json:"addDNS,omitempty"`
+	AddIPs   []string  `json:"addIPs,omitempty"`
+	Spec     *Spec     `json:"spec,omitempty"`     // for a missing one: what it says
+	MakeKey  *fact.Key `json:"makeKey,omitempty"`  // the kind of key to make, where there is none
+	Replaces string    `json:"replaces,omitempty"` // fingerprint of the old certificate
+	Request  string    `json:"request,omitempty"`  // path of the signing request
+	Signed   string    `json:"signed,omitempty"`   // path of what an external CA signed
+	KeyFrom  string    `json:"keyFrom,omitempty"`  // path of the private key of a request
 }
 
 // Spec is what a certificate that does not exist says, as a version of kubeadm
@@ -129,12 +129,24 @@ type Back struct {
 
 // Stop is the process that a restart ends.
 type Stop struct {
-	Component string        `json:"component"`
-	PID       int           `json:"pid"`
-	Start     time.Time     `json:"start"`
-	Args      []string      `json:"args"`
-	Grace     time.Duration `json:"grace"`          // between SIGTERM and SIGKILL, nanoseconds
-	Unit      string        `json:"unit,omitempty"` // a systemd unit, where that is its supervisor
+	Component string    `json:"component"`
+	PID       int       `json:"pid"`
+	Start     time.Time `json:"start"`
+	Args      []string  `json:"args"`
+	Grace     Span      `json:"grace"`          // between SIGTERM and SIGKILL
+	Unit      string    `json:"unit,omitempty"` // a systemd unit, where that is its supervisor
+}
+
+// Span is a duration that is written as Go writes it, such as "8760h0m0s".
+type Span struct{ time.Duration }
+
+// MarshalText implements encoding.TextMarshaler.
+func (s Span) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (s *Span) UnmarshalText(text []byte) (err error) {
+	s.Duration, err = time.ParseDuration(string(text))
+	return err
 }
 
 // Answer is the outcome of a proof. Unknown is not no: what could not be seen

@@ -163,13 +163,10 @@ func (p *planner) renew(c layout.Credential) {
 		}
 	}
 	cert, key := p.location(c)
-	life := p.o.Life
-	if life == 0 {
-		life = leaf.NotAfter.Sub(leaf.NotBefore)
-	}
+	life := p.life(c, *ca)
 	step := Step{
 		Verb: Renew, ID: c.ID, Title: "renew " + c.ID.Name(), Why: "it ends " + f.End.Date.UTC().Format(time.RFC3339), Felt: felt(c),
-		Sign: &Sign{CA: ca.Path, CAKey: ca.Key, Cert: cert, Key: key, Conf: p.file(cert).Kubeconfig != nil, NewKey: newKey, Life: life, Replaces: leaf.Fingerprint},
+		Sign: &Sign{CA: ca.Path, CAKey: ca.Key, Cert: cert, Key: key, Conf: p.file(cert).Kubeconfig != nil, NewKey: newKey, Life: Span{life}, Replaces: leaf.Fingerprint},
 	}
 	if p.o.AddSAN {
 		step.Sign.AddDNS, step.Sign.AddIPs = p.missing(c)
@@ -182,6 +179,21 @@ func (p *planner) renew(c layout.Credential) {
 	}
 	p.add(step)
 	p.renewed = append(p.renewed, c)
+}
+
+// life is how long the new certificate is to live: as long as the old one was
+// made for, unless something else was asked.
+func (p *planner) life(c layout.Credential, ca layout.Credential) time.Duration {
+	if p.o.Life != 0 {
+		return p.o.Life
+	}
+	cert, _ := p.location(c)
+	old, _ := p.present(&Sign{Cert: cert, Replaces: "any"})
+	life, assumed := pki.OwnLife(old, p.caCert(ca), p.o.Now)
+	if assumed {
+		p.note(c.ID, "what it says of its begin is its CA's; it is taken to have been made for a year, as kubeadm does (--validity says otherwise)")
+	}
+	return life
 }
 
 // capped is when a new certificate ends: with its life, or with its CA.

@@ -76,7 +76,7 @@ func TestAll(t *testing.T) {
 				t.Errorf("step %d, %s: digest %q", s.Number, f.Path, f.Digest)
 			}
 		}
-		if s.Sign != nil && s.Sign.Life != 365*24*time.Hour {
+		if s.Sign != nil && s.Sign.Life.Duration != 365*24*time.Hour {
 			t.Errorf("step %d: the life is %s, want the old certificate's", s.Number, s.Sign.Life)
 		}
 	}
@@ -144,5 +144,17 @@ func TestLifeIsCutToTheCAs(t *testing.T) {
 	p, err := plan.ForRenewal(see(t, n), plan.RenewOptions{Now: now, Names: []string{"apiserver"}})
 	if err != nil || !strings.Contains(fmt.Sprint(p.Notes), "cut to that of its CA") {
 		t.Errorf("%v, notes %v", err, p.Notes)
+	}
+}
+
+// kubeadm up to 1.30 gave leaves the begin of their CA: what such a one says of
+// its life would let each renewal live longer than the last.
+func TestLifeOfALeafWithItsCAsBegin(t *testing.T) {
+	n := testnode.New(t, testnode.Options{})
+	late := testnode.Start.AddDate(5, 0, 0)
+	n.Issue("ca", "apiserver-kubelet-client", testnode.Leaf{Name: "kube-apiserver-kubelet-client", End: late.AddDate(0, 2, 0)})
+	p, err := plan.ForRenewal(see(t, n), plan.RenewOptions{Now: late, Names: []string{"apiserver-kubelet-client"}})
+	if err != nil || len(p.Steps) != 1 || p.Steps[0].Sign.Life.Duration != 365*24*time.Hour || !strings.Contains(fmt.Sprint(p.Notes), "its begin is its CA's") {
+		t.Errorf("%v, %+v, %v", err, p.Steps, p.Notes)
 	}
 }

@@ -20,7 +20,7 @@ func RestartStep(seen Seen, c layout.Component, why string) (Step, error) {
 	}
 	step := Step{
 		Verb: Restart, ID: fact.NodeID(seen.Layout.Node, c.Name), Title: "restart " + c.Name, Why: why, Felt: restartFelt[c.Name],
-		Stop:   &Stop{Component: c.Name, PID: c.Process.PID, Start: c.Process.Start, Args: c.Process.Args, Grace: grace(c.Name)},
+		Stop:   &Stop{Component: c.Name, PID: c.Process.PID, Start: c.Process.Start, Args: c.Process.Args, Grace: Span{grace(c.Name)}},
 		Expect: []Expect{{Predicate: Restarted, Component: c.Name, After: c.Process.Start}},
 		Once:   "a restart cannot be taken back",
 	}

@@ -118,7 +118,7 @@ func (p *page) evidence(e finding.Evidence) {
 	p.paragraph("Consumers", strings.Join(e.Consumers, ", "))
 	p.paragraph("Version", string(e.Version))
 	if u := e.Upgrade; u != nil {
-		p.paragraph("Upgrade", "renews it "+plain(u.Renews)+": "+plain(u.Because)+source(u.Source))
+		p.paragraph("Upgrade", "renews it "+plain(u.Renews)+": "+plain(u.Because)+citation(u.Source))
 	}
 	for _, n := range e.Notes {
 		p.paragraph("Note", string(n))
@@ -188,9 +188,9 @@ func identityText(id finding.Identity) string {
 	return text
 }
 
-func source(citation string) string {
-	if citation == "" {
+func citation(where string) string {
+	if where == "" {
 		return ""
 	}
-	return " (" + plain(citation) + ")"
+	return " (" + plain(where) + ")"
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -37,6 +38,8 @@ type node struct {
 	disk    *host.Disk
 	journal *journal.Journal
 	plans   int
+	more    []fact.Fact // what runs
+	named   []string    // files that only it names
 }
 
 func newNode(t *testing.T, o testnode.Options) *node {
@@ -63,6 +66,15 @@ func (n *node) Look(ctx context.Context) (plan.Seen, error) {
 			f.Now = n.now
 			rec.Facts[i] = f
 		}
+	}
+	for _, name := range n.named {
+		content := pki.Read(n.Read(name))
+		rec.Facts = append(rec.Facts, fact.File{Path: name, Digest: fact.Digest(n.Read(name)), Certs: content.Certs, Keys: content.Keys,
+			Meta: fact.Meta{Mode: 0o600, UID: os.Getuid(), GID: os.Getgid()}})
+	}
+	if len(n.more) > 0 {
+		rec.Facts = append(rec.Facts, n.more...)
+		rec.Scope.Root = "/"
 	}
 	return plan.See(rec), nil
 }

@@ -93,7 +93,7 @@ func (d *discovery) placeForeign(p fact.Process) {
 
 func fromManifest(m fact.Manifest, c fact.Container, mounts []fact.Mount) Component {
 	args := unwrap(c.Args)
-	comp := Component{Name: c.Name.String(), Manifest: m.Path, Image: c.Image, Mounts: mounts}
+	comp := Component{Name: c.Name.String(), Manifest: m.Path, Image: c.Image, Args: c.Args, Mounts: mounts}
 	if len(args) > 0 {
 		name, rest := component(args)
 		if name != "" {
@@ -113,6 +113,7 @@ func (d *discovery) place(p fact.Process) {
 	}
 	name, rest := component(args)
 	if name == "" {
+		d.placeDerived(p)
 		return
 	}
 	flags := ParseFlags(rest)

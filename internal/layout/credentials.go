@@ -231,12 +231,12 @@ func (d *discovery) applyMounted() {
 			continue
 		}
 		for _, m := range comp.Mounts {
-			if !strings.HasSuffix(m.HostPath, ".conf") && !strings.HasSuffix(m.HostPath, ".kubeconfig") {
+			if !isKubeconfigMount(m) {
 				continue
 			}
 			name := path.Base(m.HostPath)
 			d.add(Credential{ID: d.id(name), Role: Kubeconfig, Path: m.HostPath, Trust: d.trusted(flagRef{APIServer, "client-ca-file"})},
-				Consumer{Component: comp.Name})
+				Consumer{Component: comp.Name, PID: comp.pid()})
 		}
 	}
 }

@@ -34,6 +34,7 @@ type Component struct {
 	Name     string // kube-apiserver, etcd, ...; for other static pods the container's name
 	Manifest string // path; empty when no manifest explains the process
 	Image    fact.Text
+	Args     []string // of the manifest
 	Flags    Flags
 	Mounts   []fact.Mount
 	Process  *fact.Process // nil: not running, or not looked for

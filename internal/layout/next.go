@@ -35,6 +35,7 @@ func (d *discovery) findWants() {
 	d.wantRequests()
 	d.wantCopies()
 	d.wantRenewers()
+	d.wantDerived()
 	d.wantViews()
 	d.wantSweep()
 	d.wantWire()
@@ -167,7 +168,11 @@ func (d *discovery) wantViews() {
 				continue
 			}
 			if comp, ok := d.Component(u.Component); ok {
-				d.want(Want{Verb: LookView, PID: u.PID, Path: c.Path, Inside: comp.Flags.Get(u.Flag)})
+				inside := comp.inside(c.Path)
+				if u.Flag != "" {
+					inside = comp.Flags.Get(u.Flag)
+				}
+				d.want(Want{Verb: LookView, PID: u.PID, Path: c.Path, Inside: inside})
 			}
 		}
 	}

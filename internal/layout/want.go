@@ -9,7 +9,7 @@ type Verb string
 const (
 	LookNode      Verb = "node"      // the machine: its name, clock, addresses
 	LookManifests Verb = "manifests" // Path: a directory of static pod manifests
-	LookProcesses Verb = "processes" // the running machine's control-plane and kubelet processes
+	LookProcesses Verb = "processes" // the running machine's control-plane and kubelet processes; Inside: those of a program's name
 	LookProgram   Verb = "program"   // PID: the version that the kubelet's program says of itself
 	LookKubelet   Verb = "kubelet"   // Path: a KubeletConfiguration file
 	LookFile      Verb = "file"      // Path: certificates, keys or a kubeconfig

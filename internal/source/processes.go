@@ -4,6 +4,7 @@ package source
 
 import (
 	"context"
+	"path"
 
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/host"
@@ -12,18 +13,25 @@ import (
 
 var processes = perWant{name: "processes", disk: true, atOnce: 1, look: lookProcesses}
 
-func lookProcesses(ctx context.Context, s Scope, _ layout.Want, out *found) {
+func lookProcesses(ctx context.Context, s Scope, w layout.Want, out *found) {
 	if s.FS.Root() != "/" {
 		out.fail(fact.Unsupported, "processes are only seen on the running machine", "")
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.Timeouts.Disk)
 	defer cancel()
-	running, err := host.Processes(ctx, isComponent)
+	accept := isComponent
+	if w.Inside != "" {
+		accept = func(args []string) bool { return path.Base(args[0]) == w.Inside }
+	}
+	running, err := host.Processes(ctx, accept)
 	if err != nil {
 		diskFailure(out, out.what, err)
 	}
 	for _, p := range running {
+		if w.Inside != "" && !p.Contained {
+			continue // a pod's is in a container
+		}
 		if p.Unit != "" {
 			p.UnitRestart = s.FS.UnitRestart(ctx, p.Unit)
 		}

@@ -202,12 +202,20 @@ func (e Expect) identityCurrent(after Seen) (Answer, string) {
 	return Unknown, fmt.Sprintf("%s does not run, or could not be seen", e.Component)
 }
 
+// startSlack is by how much the start of one process may differ between two
+// looks: it is counted from the boot, by a wall clock that is slewed and is read
+// in two steps. No process is looked at, stopped and started again in that time.
+const startSlack = 100 * time.Millisecond
+
+// SameStart says whether two looks saw a process with the same start.
+func SameStart(a, b time.Time) bool { return a.Sub(b).Abs() <= startSlack }
+
 func (e Expect) restarted(after Seen) (Answer, string) {
 	c, ok := after.Layout.Component(e.Component)
 	switch {
 	case !ok || c.Process == nil:
 		return Unknown, e.Component + " does not run yet"
-	case !c.Process.Start.After(e.After):
+	case SameStart(c.Process.Start, e.After) || c.Process.Start.Before(e.After):
 		return No, e.Component + " is still the process from before"
 	}
 	return Yes, fmt.Sprintf("%s runs since %s", e.Component, c.Process.Start.Format(time.RFC3339))

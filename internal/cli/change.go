@@ -145,6 +145,9 @@ func (o *changeOptions) propose(ctx context.Context, b *bench, p plan.Plan) erro
 	if o.dryRun || len(p.Steps) == 0 {
 		return nil
 	}
+	if err := b.ready(p); err != nil {
+		return err
+	}
 	if !o.yes {
 		if err := ask(b.streams); err != nil {
 			return err

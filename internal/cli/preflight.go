@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path"
+	"slices"
+
+	"perennial.dev/perennial/internal/host"
+	"perennial.dev/perennial/internal/plan"
+)
+
+// What a plan takes on disk: each file is small and is there three times for a
+// moment (backed up, prepared, beside the one that it replaces).
+const (
+	bytesPerFile  = 256 << 10
+	inodesPerFile = 3
+	journalBytes  = 4 << 20
+)
+
+// ready says, before anything is touched, what would stop a plan half way: no
+// room, or no rights.
+func (b *bench) ready(p plan.Plan) error {
+	dirs := map[string]int{b.state: 0} // with the number of files
+	var owners, stops bool
+	for _, s := range p.Steps {
+		stops = stops || s.Stop != nil
+		for _, f := range s.Files {
+			if f.Written {
+				dirs[path.Dir(f.Path)]++
+				dirs[b.state] += 2
+				owners = owners || f.UID != os.Geteuid()
+			}
+		}
+	}
+	var errs []error
+	var there []string
+	for dir, files := range dirs {
+		errs = append(errs, b.room(dir, files))
+		if info, err := os.Stat(dir); err == nil && info.IsDir() || dir != b.state {
+			there = append(there, dir)
+		}
+	}
+	slices.Sort(there)
+	rights, err := b.disk.Rights(there...)
+	errs = append(errs, err)
+	for _, u := range rights.Unwritable {
+		errs = append(errs, u.Err)
+	}
+	if !rights.Root && owners {
+		errs = append(errs, errors.New("replacing files of another user: only root can keep their owner"))
+	}
+	if !rights.Root && !rights.Kill && stops {
+		errs = append(errs, errors.New("ending processes: it needs root, or CAP_KILL"))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return hinted{fmt.Errorf("nothing was done: %w", err), "run it as root, and see that there is room: df -h; df -i"}
+	}
+	return nil
+}
+
+func (b *bench) room(dir string, files int) error {
+	left, err := b.disk.Space(dir)
+	if err != nil {
+		return err
+	}
+	needs := host.Space{Bytes: uint64(files) * bytesPerFile, Inodes: uint64(files+1) * inodesPerFile}
+	if dir == b.state {
+		needs.Bytes += journalBytes
+	}
+	return short(dir, left, needs)
+}
+
+// short says what is missing.
+func short(dir string, left, needs host.Space) error {
+	switch {
+	case left.Bytes < needs.Bytes:
+		return fmt.Errorf("writing to %s: %d KiB are free, and %d KiB may be needed", dir, left.Bytes>>10, needs.Bytes>>10)
+	case !left.AnyInodes && left.Inodes < needs.Inodes:
+		return fmt.Errorf("writing to %s: %d more files fit on its file system, and %d may be needed", dir, left.Inodes, needs.Inodes)
+	}
+	return nil
+}

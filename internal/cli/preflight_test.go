@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"perennial.dev/perennial/internal/host"
+	"perennial.dev/perennial/internal/plan"
+)
+
+func TestReady(t *testing.T) {
+	files, err := host.Open("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer files.Close()
+	dir := t.TempDir()
+	b := &bench{disk: host.NewDisk(files, nil), state: filepath.Join(dir, "state", "to", "be", "made")}
+	p := plan.Plan{Steps: []plan.Step{{Verb: plan.Renew, Files: []plan.File{
+		{Path: filepath.Join(dir, "apiserver.crt"), UID: os.Geteuid(), Written: true}, {Path: "/no/such/ca.key"},
+	}}}}
+	if err := b.ready(p); err != nil {
+		t.Errorf("a plan that can be done: %v", err)
+	}
+	p.Steps[0].Files[0].Path = filepath.Join(dir, "gone", "apiserver.crt")
+	if err := b.ready(p); err == nil || !strings.Contains(err.Error(), "nothing was done") || !strings.Contains(err.Error(), "gone") {
+		t.Errorf("a directory that is not there: %v", err)
+	}
+	p.Steps[0].Files[0].Path = "/proc/self/apiserver.crt"
+	if err := b.ready(p); err == nil {
+		t.Error("a file system without room is no error")
+	}
+}
+
+func TestShort(t *testing.T) {
+	needs := host.Space{Bytes: 1 << 20, Inodes: 6}
+	for want, left := range map[string]host.Space{
+		"":                   {Bytes: 1 << 20, Inodes: 6},
+		"1023 KiB are free":  {Bytes: 1<<20 - 1, Inodes: 6},
+		"5 more files fit":   {Bytes: 1 << 20, Inodes: 5},
+		"512 KiB are free, ": {Bytes: 1 << 19, AnyInodes: true},
+	} {
+		err := short("/x", left, needs)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%+v: %v, want %q", left, err, want)
+		}
+	}
+	if err := short("/x", host.Space{Bytes: 1 << 20, AnyInodes: true}, needs); err != nil {
+		t.Errorf("inodes as needed: %v", err)
+	}
+}

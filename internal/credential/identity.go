@@ -58,19 +58,24 @@ func (j *judge) identity(c layout.Credential, u layout.Consumer, leaf fact.Cert)
 		}
 		return id
 	}
+	changed := source.Meta.ModTime
 	if view, ok := j.views[viewName{u.PID, c.Path}]; ok && source.Path == c.Path && view.Inode != source.Meta.Inode {
-		id.Grade, id.Current = finding.Seen, view.Fingerprint == leaf.Fingerprint()
-		id.Because = "the process still sees the file from before it was replaced"
-		return id
+		if view.Fingerprint != leaf.Fingerprint() {
+			id.Grade = finding.Seen
+			id.Because = "the process still sees the file from before it was replaced"
+			return id
+		}
+		// It may have been written in place before it was replaced, and after
+		// the process had read it.
+		changed = view.ModTime
 	}
-	return j.byStart(id, source)
+	return j.byStart(id, changed)
 }
 
 // byStart compares the start of a process that reads its credential once with
-// the file's last change.
-func (j *judge) byStart(id finding.Identity, source fact.File) finding.Identity {
+// the last change of the file that it sees.
+func (j *judge) byStart(id finding.Identity, changed time.Time) finding.Identity {
 	start := j.started[id.PID].Start
-	changed := source.Meta.ModTime
 	switch gap := changed.Sub(start); {
 	case start.IsZero():
 		id.Grade = finding.Unproven

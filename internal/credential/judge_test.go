@@ -294,6 +294,26 @@ func TestViewBeatsTimes(t *testing.T) {
 	}
 }
 
+// kubeadm writes into the file, which the process sees through its mount; a
+// rename of the same content afterwards does not make it current.
+func TestWrittenInPlaceAndThenReplaced(t *testing.T) {
+	for name, c := range map[string]struct {
+		written time.Duration // after the start of the process
+		want    []string
+	}{
+		"after the start":  {time.Minute, []string{"cp1/scheduler.conf ClientIdentityStale"}},
+		"before the start": {-time.Minute, []string{}},
+	} {
+		n := testnode.New(t, testnode.Options{})
+		p := process(t, n, "kube-scheduler", testnode.Start.Add(time.Hour))
+		same := find(t, judge(t, n, fact.Node{Now: now}, p), "cp1/scheduler.conf", finding.CertificateExpires).Evidence.Certificate.Fingerprint
+		view := fact.View{PID: p.PID, Path: "/etc/kubernetes/scheduler.conf", Inode: 1, ModTime: p.Start.Add(c.written), Fingerprint: same}
+		if got := faults(judge(t, n, fact.Node{Now: now}, p, view)); !slices.Equal(got, c.want) {
+			t.Errorf("written %s: got %v, want %v", name, got, c.want)
+		}
+	}
+}
+
 func TestAnotherServer(t *testing.T) {
 	n := testnode.New(t, testnode.Options{})
 	other := n.Sign(n.NewCA("somebody"), testnode.Leaf{Name: "nginx", DNS: []string{"nginx"}})

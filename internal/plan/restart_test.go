@@ -5,10 +5,12 @@ package plan_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/layout"
 	"perennial.dev/perennial/internal/plan"
+	"perennial.dev/perennial/internal/testnode"
 )
 
 // What nothing would start again is not ended.
@@ -31,6 +33,19 @@ func TestOnlyWhatIsSupervisedIsRestarted(t *testing.T) {
 			t.Errorf("%+v: %v, %+v", c, err, step.Stop)
 		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
 			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
+// The start of a process is computed anew at each look.
+func TestRestartIsNotProvenByTheOldProcess(t *testing.T) {
+	seen := see(t, testnode.New(t, testnode.Options{}), layout.Scheduler)
+	for after, want := range map[time.Duration]plan.Answer{
+		0: plan.No, -150 * time.Microsecond: plan.No, 150 * time.Microsecond: plan.No, time.Hour: plan.No, -time.Second: plan.Yes,
+	} {
+		e := plan.Expect{Predicate: plan.Restarted, Component: layout.Scheduler, After: testnode.Start.Add(after)}
+		if got, why := e.Holds(seen); got != want {
+			t.Errorf("before, it had started %v later: %s (%s), want %s", after, got, why, want)
 		}
 	}
 }

@@ -39,6 +39,9 @@ type changeOptions struct {
 	output        string
 	dryRun, yes   bool
 	noColor       bool
+	// What is done between the answer and the first step, and what after the
+	// last one that was done; nil: nothing.
+	first, last func(context.Context) error
 }
 
 func (o *changeOptions) addFlags(cmd *cobra.Command) {
@@ -153,7 +156,15 @@ func (o *changeOptions) propose(ctx context.Context, b *bench, p plan.Plan) erro
 			return err
 		}
 	}
+	if o.first != nil {
+		if err := o.first(ctx); err != nil {
+			return fmt.Errorf("nothing was done: %w", err)
+		}
+	}
 	out, err := b.runner(b.progress).Run(ctx, p)
+	if err == nil && out.Result == journal.Done && o.last != nil {
+		err = o.last(ctx)
+	}
 	return b.conclude(out, err)
 }
 

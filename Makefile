@@ -3,6 +3,8 @@
 LAB_VERSION       ?= 1.37.0
 LAB_TEST_VERSIONS ?= 1.37.0,1.32.2
 MATRIX_VERSIONS   ?= 1.37.0,1.32.2,1.25.0
+NODE_VERSIONS     ?= 1.37.0,1.32.2
+NODE_PROBES       ?= 10000
 FUZZTIME          ?= 60s
 FUZZTIME_OTHERS   ?= 15s
 VERSION           ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
@@ -18,10 +20,10 @@ SOURCES = cmd internal lab hack
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build demo demo-down test lint bench fuzz matrix clean lab labs test-go test-lab
+.PHONY: help build demo demo-down test lint bench fuzz matrix e2e clean lab labs test-go test-lab test-node
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
 
 build: ## build bin/perennial, one static binary
 	$(GO_BUILD) -ldflags '$(LDFLAGS)' -o bin/perennial ./cmd/perennial
@@ -32,7 +34,7 @@ demo: build lab ## show a real control plane and what stops it (LAB_VERSION=1.32
 demo-down: lab ## end what the demo started and remove it
 	bin/lab down --name demo
 
-test: lint test-go test-lab $(if $(filter true,$(CI)),fuzz) ## run all tests (fuzzing too where CI=true)
+test: lint test-go test-lab test-node $(if $(filter true,$(CI)),fuzz) ## run all tests (fuzzing too where CI=true)
 	@echo "== all tests passed"
 
 lint: ## gofmt, go vet and staticcheck, for all three modules
@@ -71,10 +73,18 @@ matrix: build lab ## test against all lab versions and keep the output in bench/
 	@for version in $(subst $(comma), ,$(MATRIX_VERSIONS)); do \
 	  bin/lab build --version $$version >/dev/null || exit 1; \
 	  echo "== $$version"; \
-	  $(WITH_LAB) LAB_TEST_VERSIONS=$$version go test -count=1 -timeout 30m -v ./internal/e2e >bench/matrix/$$version.txt 2>&1; \
+	  $(WITH_LAB) LAB_TEST_VERSIONS=$$version PERENNIAL_NODE_VERSIONS=$$version PERENNIAL_NODE_PROBES=3000 \
+	    go test -count=1 -timeout 60m -v ./internal/e2e >bench/matrix/$$version.txt 2>&1; \
 	  status=$$?; grep -E '^ *(---|ok|FAIL)' bench/matrix/$$version.txt; \
 	  test $$status -eq 0 || exit $$status; \
 	done
+
+# Installs the Debian packages that a node needs, and leaves nothing else behind.
+e2e: build lab ## test on real nodes with kubelet, containerd and static pods, as root
+	@test "$$(id -u)" = 0 || { echo "make e2e: real nodes need root"; exit 1; }
+	$(WITH_LAB) PERENNIAL_NODE_VERSIONS=$(NODE_VERSIONS) PERENNIAL_NODE_PROBES=$(NODE_PROBES) \
+	  go test -count=1 -timeout 90m -v -run '^TestNode' ./internal/e2e
+	PERENNIAL_NODE_VERSIONS=$(NODE_VERSIONS) go -C lab test -count=1 -timeout 30m -v -run '^TestNodes$$' ./cmd/lab
 
 clean: ## remove what was built here (the lab's cache stays)
 	rm -rf bin
@@ -106,3 +116,11 @@ test-lab: build labs
 	$(WITH_LAB) LAB_TEST_VERSIONS=$(LAB_TEST_VERSIONS) go test -count=1 -timeout 30m -v ./internal/e2e
 	$(WITH_LAB) LAB_TEST_VERSIONS=$(LAB_TEST_VERSIONS) go test -count=1 -timeout 30m -v -run Lab ./internal/pki
 	LAB_TEST_VERSIONS=$(LAB_TEST_VERSIONS) go -C lab test -count=1 -timeout 30m -v ./cmd/lab
+
+# In CI the newest version with fewer probes; elsewhere a node is made on request
+# only, because that installs packages.
+test-node:
+	@if [ "$(CI)" != true ]; then echo "== skipped: real nodes, which are tested where CI=true; run make e2e as root"; \
+	elif [ "$$(id -u)" != 0 ]; then echo "== skipped: real nodes, which need root; run make e2e as root"; \
+	elif ! unshare --mount --net --pid --fork true; then echo "== skipped: real nodes, which need namespaces that this machine does not allow"; \
+	else $(MAKE) e2e NODE_VERSIONS=$(LAB_VERSION) NODE_PROBES=3000; fi

@@ -1,0 +1,410 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"sigs.k8s.io/yaml"
+)
+
+const (
+	probeEvery   = 20 * time.Millisecond // 50 a second, each kind
+	probeTimeout = 10 * time.Second
+	writeEvery   = 200 * time.Millisecond
+	probePath    = "/api/v1/namespaces/default"
+	objectsPath  = "/api/v1/namespaces/default/configmaps"
+)
+
+// apiClient is what a client of the API has before it connects.
+type apiClient struct {
+	server string
+	tls    *tls.Config
+}
+
+func clientFor(t *testing.T, kubeconfig string) apiClient {
+	t.Helper()
+	data, err := os.ReadFile(kubeconfig)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var conf struct {
+		Clusters []struct {
+			Cluster struct {
+				Server string `json:"server"`
+				CA     []byte `json:"certificate-authority-data"`
+			} `json:"cluster"`
+		} `json:"clusters"`
+		Users []struct {
+			User struct {
+				Cert []byte `json:"client-certificate-data"`
+				Key  []byte `json:"client-key-data"`
+			} `json:"user"`
+		} `json:"users"`
+	}
+	if err := yaml.Unmarshal(data, &conf); err != nil {
+		t.Fatal(err)
+	}
+	cluster, user := conf.Clusters[0].Cluster, conf.Users[0].User
+	pair, err := tls.X509KeyPair(user.Cert, user.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(cluster.CA)
+	return apiClient{cluster.Server, &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}}}
+}
+
+// connect makes a client with connections of its own, which it counts.
+func (c apiClient) connect(keep bool) (*http.Client, *atomic.Int64) {
+	dials := &atomic.Int64{}
+	transport := &http.Transport{
+		TLSClientConfig: c.tls.Clone(), ForceAttemptHTTP2: true, DisableKeepAlives: !keep,
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			dials.Add(1)
+			return (&net.Dialer{}).DialContext(ctx, network, address)
+		},
+	}
+	return &http.Client{Transport: transport}, dials
+}
+
+// do sends one request and reads its answer whole.
+func (c apiClient) do(client *http.Client, method, path, kind string, body []byte) error {
+	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, method, c.server+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Content-Type", kind)
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil {
+		return err
+	}
+	if response.StatusCode >= 300 {
+		return errors.New(response.Status)
+	}
+	return nil
+}
+
+// answer is one request's outcome.
+type answer struct {
+	at   time.Time
+	took time.Duration
+	err  error
+}
+
+// answers are those of one kind of request.
+type answers struct {
+	mu  sync.Mutex
+	all []answer
+}
+
+func (a *answers) time(do func() error) {
+	start := time.Now()
+	err := do()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.all = append(a.all, answer{start, time.Since(start), err})
+}
+
+// tally sums up: an outage lasts from the first request that fails to the next
+// that is answered.
+type tally struct {
+	sent, failed    int
+	outage, slowest time.Duration
+	causes          map[string]int
+}
+
+func (a *answers) tally() tally {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	slices.SortFunc(a.all, func(x, y answer) int { return x.at.Compare(y.at) })
+	t := tally{sent: len(a.all), causes: map[string]int{}}
+	var down time.Time
+	for _, r := range a.all {
+		if r.err == nil {
+			t.slowest = max(t.slowest, r.took)
+			down = time.Time{}
+			continue
+		}
+		t.failed++
+		t.causes[cause(r.err)]++
+		if down.IsZero() {
+			down = r.at
+		}
+		t.outage = max(t.outage, r.at.Add(probeEvery).Sub(down))
+	}
+	return t
+}
+
+// cause is an error without what differs from request to request.
+func cause(err error) string {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return "timeout"
+	}
+	text := err.Error()
+	for _, known := range []string{"connection refused", "connection reset", "EOF", "GOAWAY", "no route to host"} {
+		if strings.Contains(text, known) {
+			return known
+		}
+	}
+	return text[strings.LastIndex(text, ": ")+1:]
+}
+
+func (t tally) String() string {
+	text := fmt.Sprintf("%d of %d failed, longest outage %.1f s, slowest answer %.2f s", t.failed, t.sent, t.outage.Seconds(), t.slowest.Seconds())
+	for _, c := range slices.Sorted(maps.Keys(t.causes)) {
+		text += fmt.Sprintf("; %d x %s", t.causes[c], strings.TrimSpace(c))
+	}
+	return text
+}
+
+// probes ask an API server without a pause, in four ways.
+type probes struct {
+	apiClient
+	fresh, kept, writes answers
+	dials               *atomic.Int64 // of the kept connection
+	watch               watcher
+	stop                chan struct{}
+	once                sync.Once
+	done                sync.WaitGroup
+}
+
+// startProbes begins with an object to watch. The clients' credentials are read
+// once: they stay valid when the files are renewed.
+func startProbes(t *testing.T, c apiClient, object string) *probes {
+	t.Helper()
+	p := &probes{apiClient: c, stop: make(chan struct{})}
+	writer, _ := c.connect(true)
+	body := fmt.Sprintf(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":%q}}`, object)
+	if err := c.do(writer, http.MethodPost, objectsPath, "application/json", []byte(body)); err != nil {
+		t.Fatal(err)
+	}
+	fresh, _ := c.connect(false)
+	var kept *http.Client
+	kept, p.dials = c.connect(true)
+	get := func(client *http.Client) func() error {
+		return func() error { return c.do(client, http.MethodGet, probePath, "", nil) }
+	}
+	if err := get(kept)(); err != nil { // so that the first ones do not race for the connection
+		t.Fatal(err)
+	}
+	p.watch = watcher{apiClient: c, object: object, seen: make(map[int]int)}
+	if err := p.watch.begin(); err != nil {
+		t.Fatal(err)
+	}
+	p.done.Go(func() { p.watch.follow(p.stop) })
+	p.every(probeEvery, func(int) { p.fresh.time(get(fresh)) })
+	p.every(probeEvery, func(int) { p.kept.time(get(kept)) })
+	p.done.Go(func() { p.write(writer, object) })
+	return p
+}
+
+// every starts one request after the other, however long they take.
+func (p *probes) every(pause time.Duration, do func(n int)) {
+	p.done.Go(func() {
+		ticks := time.NewTicker(pause)
+		defer ticks.Stop()
+		for n := 0; ; n++ {
+			select {
+			case <-p.stop:
+				return
+			case <-ticks.C:
+				p.done.Go(func() { do(n) })
+			}
+		}
+	})
+}
+
+// write counts up, one write after the other: a write whose answer was lost is
+// not counted as written.
+func (p *probes) write(client *http.Client, object string) {
+	for n := 1; ; n++ {
+		select {
+		case <-p.stop:
+			return
+		case <-time.After(writeEvery):
+		}
+		body := fmt.Sprintf(`{"data":{"n":"%d"}}`, n)
+		p.writes.time(func() error {
+			err := p.do(client, http.MethodPatch, objectsPath+"/"+object, "application/merge-patch+json", []byte(body))
+			if err == nil {
+				p.watch.expect(n)
+			}
+			return err
+		})
+	}
+}
+
+// sent is how many requests on new connections have been answered.
+func (p *probes) sent() int {
+	p.fresh.mu.Lock()
+	defer p.fresh.mu.Unlock()
+	return len(p.fresh.all)
+}
+
+// end waits for all answers, and for the watch to see the last write.
+func (p *probes) end() {
+	for deadline := time.Now().Add(30 * time.Second); len(p.watch.lost()) > 0 && time.Now().Before(deadline); {
+		time.Sleep(100 * time.Millisecond)
+	}
+	p.once.Do(func() { close(p.stop) })
+	p.watch.cancel()
+	p.done.Wait()
+}
+
+// watcher watches one object and goes on from the last version seen when the
+// stream ends, as clients do.
+type watcher struct {
+	apiClient
+	object string
+
+	mu        sync.Mutex
+	version   string
+	written   []int
+	seen      map[int]int // by the number in the object
+	breaks    int         // streams that ended
+	gone      int         // answers that ask to begin anew
+	cancelled bool
+	stream    context.CancelFunc
+}
+
+func (w *watcher) begin() error {
+	client, _ := w.connect(false)
+	response, err := client.Get(w.server + objectsPath + "/" + w.object)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	var object watched
+	err = json.NewDecoder(response.Body).Decode(&object)
+	w.version = object.Metadata.ResourceVersion
+	return err
+}
+
+type watched struct {
+	Metadata struct {
+		ResourceVersion string `json:"resourceVersion"`
+	} `json:"metadata"`
+	Data map[string]string `json:"data"`
+}
+
+func (w *watcher) expect(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.written = append(w.written, n)
+}
+
+// lost are the numbers written and not seen.
+func (w *watcher) lost() []int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var lost []int
+	for _, n := range w.written {
+		if w.seen[n] == 0 {
+			lost = append(lost, n)
+		}
+	}
+	return lost
+}
+
+// twice counts the numbers seen more than once.
+func (w *watcher) twice() int {
+	twice := 0
+	for _, times := range w.seen {
+		if times > 1 {
+			twice++
+		}
+	}
+	return twice
+}
+
+func (w *watcher) cancel() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.cancelled = true
+	if w.stream != nil {
+		w.stream()
+	}
+}
+
+func (w *watcher) follow(stop chan struct{}) {
+	client, _ := w.connect(true)
+	for {
+		ctx, cancel := context.WithCancel(context.Background())
+		w.mu.Lock()
+		w.stream = cancel
+		over := w.cancelled
+		w.mu.Unlock()
+		if over {
+			cancel()
+			return
+		}
+		w.read(ctx, client)
+		cancel()
+		select {
+		case <-stop:
+			return
+		case <-time.After(probeEvery):
+			w.mu.Lock()
+			w.breaks++
+			w.mu.Unlock()
+		}
+	}
+}
+
+func (w *watcher) read(ctx context.Context, client *http.Client) {
+	query := "?watch=true&fieldSelector=metadata.name%3D" + w.object + "&resourceVersion=" + w.version
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.server+objectsPath+query, nil)
+	if err != nil {
+		return
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return
+	}
+	defer response.Body.Close()
+	for events := json.NewDecoder(response.Body); ; {
+		var event struct {
+			Type   string  `json:"type"`
+			Object watched `json:"object"`
+		}
+		if err := events.Decode(&event); err != nil {
+			return
+		}
+		w.mu.Lock()
+		if event.Type == "ERROR" || event.Type == "" {
+			w.gone++
+			w.mu.Unlock()
+			return
+		}
+		w.version = event.Object.Metadata.ResourceVersion
+		var n int
+		if _, err := fmt.Sscan(event.Object.Data["n"], &n); err == nil {
+			w.seen[n]++
+		}
+		w.mu.Unlock()
+	}
+}

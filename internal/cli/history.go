@@ -130,6 +130,7 @@ func (o *changeOptions) undo(ctx context.Context, s Streams, id string) error {
 	if err != nil {
 		return err
 	}
+	b.look(p)
 	replaced, err := execute.Replaced(ctx, execute.Machine{Disk: b.disk}, p)
 	if err != nil {
 		return err

@@ -80,17 +80,17 @@ func changes(args []string) bool {
 }
 
 // findRenewers takes what runs and what is installed. A process of another user
-// or of a container is not taken to be at work on this node: anybody may call a
-// program kubeadm.
+// is none, since anybody may call a program kubeadm; one in a container works on
+// that, but for kucero, which reaches out of it. All of them work at kubeadm's
+// place.
 func (d *discovery) findRenewers() {
 	for _, p := range d.processes {
 		name, atWork, ok := renewer(p.Args)
-		if !ok || p.Foreign || name == "kubeadm" && !atWork {
+		elsewhere := d.KubernetesDir != DefaultKubernetesDir || p.Contained && name != "kucero"
+		if !ok || p.Foreign || elsewhere || name == "kubeadm" && !atWork {
 			continue
 		}
-		d.Renewers = append(d.Renewers, Renewer{
-			Name: name, PID: p.PID, AtWork: atWork && !p.Contained, Does: does(name), Line: strings.Join(p.Args, " "),
-		})
+		d.Renewers = append(d.Renewers, Renewer{Name: name, PID: p.PID, AtWork: atWork, Does: does(name), Line: strings.Join(p.Args, " ")})
 	}
 	for _, f := range d.renewers {
 		d.Renewers = append(d.Renewers, Renewer{Name: path.Base(f.Path), Path: f.Path, Does: does(f.What), Line: f.What})

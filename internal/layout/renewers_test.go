@@ -49,7 +49,16 @@ func TestForeignRenewers(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	p.Foreign, p.Contained = false, true
+	if got := layout.Discover(running, []fact.Fact{p}).Renewers; len(got) != 0 {
+		t.Errorf("in a container: %+v", got)
+	}
+	p.Args = []string{"/usr/bin/kucero"}
 	if got := layout.Discover(running, []fact.Fact{p}).Renewers; len(got) != 1 || got[0].AtWork {
-		t.Errorf("%+v", got)
+		t.Errorf("kucero: %+v", got)
+	}
+	p.Args, p.Contained = []string{"kubeadm", "certs", "renew"}, false
+	elsewhere := fact.Scope{Root: "/", KubernetesDir: "/srv/other"}
+	if got := layout.Discover(elsewhere, []fact.Fact{p}).Renewers; len(got) != 0 {
+		t.Errorf("another cluster's: %+v", got)
 	}
 }

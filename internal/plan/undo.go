@@ -94,7 +94,8 @@ func (u *undoer) restore(s Step, replaced []Replaced) {
 	if len(step.Back) == 0 {
 		return
 	}
-	if c, ok := u.seen.Layout.ByID(s.ID); ok {
+	// Nothing takes up, at a start, what is missing again: it would not start.
+	if c, ok := u.seen.Layout.ByID(s.ID); ok && id != "" {
 		if u.served(c) {
 			step.Expect = append(step.Expect, Expect{Predicate: WireEqualsDisk, ID: c.ID})
 		}

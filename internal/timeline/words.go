@@ -115,6 +115,8 @@ var clauses = []clause{
 	{finding.FileMissing, "", "", "the file of %s is missing"},
 	{finding.FileMalformed, "", "", "the file of %s cannot be understood"},
 	{finding.ManifestDuplicate, "", "", "%s is a second manifest for one static pod"},
+	{finding.CopyStale, "", "", "%s is older than what it was copied from"},
+	{finding.OtherRenewer, "", "", "%s renews certificates, too"},
 	{finding.SigningKey, "", "", "%s has no end"},
 	{finding.ClockSuspect, "", "", "the clock cannot be right"},
 	{finding.SupportEnds, "upstream's support of %s ends", "upstream's support of %s ended", "%s is not supported"},

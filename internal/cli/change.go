@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -79,6 +80,9 @@ func (o *changeOptions) open(s Streams, purpose string) (*bench, error) {
 	scope, err := (&lookOptions{root: "/", kubernetesDir: o.kubernetesDir}).scope()
 	if err != nil {
 		return nil, err
+	}
+	if o.state, err = filepath.Abs(o.state); err != nil {
+		return nil, fmt.Errorf("finding the directory %s: %w", o.state, err)
 	}
 	b := &bench{scope: scope, state: o.state, streams: s}
 	if purpose != "" {

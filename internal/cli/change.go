@@ -215,6 +215,23 @@ func (b *bench) conclude(out execute.Outcome, err error) error {
 	return exit{timeline.ExitNeedsPerson}
 }
 
+// begin opens what a changing command works with, and finishes what an earlier
+// run left. A dry run changes nothing, so it takes no lock and finishes nothing.
+func (o *changeOptions) begin(ctx context.Context, s Streams, purpose string) (*bench, error) {
+	if o.dryRun {
+		return o.open(s, "")
+	}
+	b, err := o.open(s, purpose)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.finishFirst(ctx, b); err != nil {
+		b.close()
+		return nil, err
+	}
+	return b, nil
+}
+
 // finishFirst finishes what an earlier run left, before anything new is done.
 func (o *changeOptions) finishFirst(ctx context.Context, b *bench) error {
 	for _, cut := range b.journal.Unfinished() {

@@ -116,16 +116,11 @@ something else, and where a certificate of before has ended meanwhile.`,
 }
 
 func (o *changeOptions) undo(ctx context.Context, s Streams, id string) error {
-	b, err := o.open(s, o.purpose("undo "+id))
+	b, err := o.begin(ctx, s, "undo "+id)
 	if err != nil {
 		return err
 	}
 	defer b.close()
-	if !o.dryRun {
-		if err := o.finishFirst(ctx, b); err != nil {
-			return err
-		}
-	}
 	p, of, err := b.find(id)
 	if err != nil {
 		return err

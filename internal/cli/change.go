@@ -43,6 +43,7 @@ type changeOptions struct {
 	// What is done between the answer and the first step, and what after the
 	// last one that was done; nil: nothing.
 	first, last func(context.Context) error
+	anyClock    bool
 }
 
 func (o *changeOptions) addFlags(cmd *cobra.Command) {
@@ -52,6 +53,7 @@ func (o *changeOptions) addFlags(cmd *cobra.Command) {
 	f.BoolVar(&o.dryRun, "dry-run", false, "show the plan and stop")
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask; needed where there is no terminal")
 	f.BoolVar(&o.noColor, "no-color", false, "no colours, as with NO_COLOR")
+	f.BoolVar(&o.anyClock, "any-clock", false, "go on although something here is dated later than the clock says it is")
 }
 
 func (o *changeOptions) addPlaces(cmd *cobra.Command) {
@@ -72,6 +74,8 @@ type bench struct {
 	lock    *host.Lock
 	state   string
 	streams Streams
+	// anyClock: the clock is believed whatever speaks against it.
+	anyClock bool
 }
 
 // open takes the lock and opens the journal. Whoever only looks at the journal
@@ -84,7 +88,7 @@ func (o *changeOptions) open(s Streams, purpose string) (*bench, error) {
 	if o.state, err = filepath.Abs(o.state); err != nil {
 		return nil, fmt.Errorf("finding the directory %s: %w", o.state, err)
 	}
-	b := &bench{scope: scope, state: o.state, streams: s}
+	b := &bench{scope: scope, state: o.state, streams: s, anyClock: o.anyClock}
 	if purpose != "" {
 		if b.lock, err = host.AcquireLock(o.lock, purpose, s.Now()); err != nil {
 			return nil, err
@@ -121,7 +125,17 @@ func (b *bench) runner(tell func(execute.Event)) *execute.Runner {
 	return &execute.Runner{
 		Hands: execute.Machine{Disk: b.disk}, Eyes: b, Journal: b.journal, State: b.state, Rand: rand.Reader,
 		Now: b.streams.Now, Sleep: sleep, Tell: tell, Patience: execute.DefaultPatience,
+		AnyClock: b.anyClock, Newest: b.newest(),
 	}
+}
+
+// newest is when the journal was last written to.
+func (b *bench) newest() time.Time {
+	records := b.journal.Records()
+	if len(records) == 0 {
+		return time.Time{}
+	}
+	return records[len(records)-1].At
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
@@ -156,9 +170,12 @@ func (o *changeOptions) propose(ctx context.Context, b *bench, p plan.Plan) erro
 		return err
 	}
 	if !o.yes {
-		if err := ask(b.streams); err != nil {
+		if err := ask(ctx, b.streams); err != nil {
 			return err
 		}
+	}
+	if err := b.disk.MakeDir(b.state); err != nil { // also says who else may write there
+		return err
 	}
 	if o.first != nil {
 		if err := o.first(ctx); err != nil {
@@ -169,18 +186,29 @@ func (o *changeOptions) propose(ctx context.Context, b *bench, p plan.Plan) erro
 	if err == nil && out.Result == journal.Done && o.last != nil {
 		err = o.last(ctx)
 	}
-	return b.conclude(out, err)
+	return b.conclude(ctx, out, err)
 }
 
-func ask(s Streams) error {
+// ask asks on a terminal. An interrupt is an answer, too.
+func ask(ctx context.Context, s Streams) error {
 	file, ok := s.In.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
 		return usageError{hinted{errors.New("there is no terminal to ask on"), "add --yes to do it, or --dry-run to only see the plan"}}
 	}
 	fmt.Fprint(s.Err, "\nDo this? [y/N] ")
-	answer, _ := bufio.NewReader(file).ReadString('\n')
-	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return errors.New("nothing was done")
+	answers := make(chan string, 1)
+	go func() {
+		answer, _ := bufio.NewReader(file).ReadString('\n')
+		answers <- answer
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(s.Err)
+		return ctx.Err()
+	case answer := <-answers:
+		if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
+			return errors.New("nothing was done")
+		}
 	}
 	return nil
 }
@@ -194,8 +222,8 @@ func (b *bench) progress(e execute.Event) {
 }
 
 // conclude turns the outcome of a run into an exit code: what was stopped half
-// way needs a person.
-func (b *bench) conclude(out execute.Outcome, err error) error {
+// way needs a person, unless it was a person who stopped it.
+func (b *bench) conclude(ctx context.Context, out execute.Outcome, err error) error {
 	done := 0
 	for _, s := range out.Steps {
 		if s.Result == journal.Done {
@@ -203,11 +231,17 @@ func (b *bench) conclude(out execute.Outcome, err error) error {
 		}
 	}
 	if err == nil && out.Result == journal.Done {
-		fmt.Fprintf(b.streams.Err, "\n%d steps done and proven. perennial history show %s tells what; perennial undo %s takes it back.\n", done, out.Plan, out.Plan)
+		b.congratulate(out, done)
 		return nil
 	}
 	if err != nil {
 		fmt.Fprintf(b.streams.Err, "\nstopped after %d steps: %s\n", done, fact.Text(err.Error()))
+	}
+	switch {
+	case ctx.Err() != nil:
+		return exit{timeline.ExitInterrupted}
+	case errors.Is(err, execute.ErrClock):
+		complain(b.streams, "hint: ", "set the clock right (timedatectl timesync-status), or add --any-clock to believe it")
 	}
 	if len(out.Steps) == 0 && out.Result == journal.Failed {
 		return exit{timeline.ExitFailed}
@@ -232,13 +266,27 @@ func (o *changeOptions) begin(ctx context.Context, s Streams, purpose string) (*
 	return b, nil
 }
 
+func (b *bench) congratulate(out execute.Outcome, done int) {
+	unproven := 0
+	for _, s := range out.Steps {
+		if s.Unproven != "" {
+			unproven++
+		}
+	}
+	how := "done and proven"
+	if unproven > 0 {
+		how = fmt.Sprintf("done, %d of them not proven in all, since something did not answer (perennial check shows it when it does)", unproven)
+	}
+	fmt.Fprintf(b.streams.Err, "\n%d steps %s. perennial history show %s tells what; perennial undo %s takes it back.\n", done, how, out.Plan, out.Plan)
+}
+
 // finishFirst finishes what an earlier run left, before anything new is done.
 func (o *changeOptions) finishFirst(ctx context.Context, b *bench) error {
 	for _, cut := range b.journal.Unfinished() {
 		fmt.Fprintf(b.streams.Err, "finishing the plan %s, which was cut off\n", cut.ID)
 		b.look(cut)
 		out, err := b.runner(b.progress).Resume(ctx, cut)
-		if err := b.conclude(out, err); err != nil {
+		if err := b.conclude(ctx, out, err); err != nil {
 			return err
 		}
 	}

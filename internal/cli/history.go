@@ -126,6 +126,9 @@ func (o *changeOptions) undo(ctx context.Context, s Streams, id string) error {
 		return err
 	}
 	b.look(p)
+	if p.UndoneBy != "" {
+		return hinted{fmt.Errorf("undoing the plan %s: it was undone by %s", fact.Text(id), fact.Text(p.UndoneBy)), "perennial undo " + p.UndoneBy + " does it again"}
+	}
 	replaced, err := execute.Replaced(ctx, execute.Machine{Disk: b.disk}, p)
 	if err != nil {
 		return err

@@ -6,6 +6,9 @@ import (
 	"context"
 	"flag"
 	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
 	"testing"
 	"time"
 
@@ -23,6 +26,19 @@ func TestMain(m *testing.M) {
 	// Nodes are made an hour ago, by the clock that looks at them.
 	testnode.Start = time.Now().UTC().Add(-time.Hour).Truncate(time.Second)
 	testscript.Main(m, map[string]func(){
-		"perennial": func() { os.Exit(cli.Main(context.Background(), os.Args[1:], cli.System())) },
+		"perennial": func() {
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+			code := cli.Main(ctx, os.Args[1:], cli.System())
+			stop()
+			os.Exit(code)
+		},
 	})
+}
+
+// product is the program as a process of its own.
+func product(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "/proc/self/exe")
+	cmd.Args = append([]string{"perennial"}, args...)
+	return cmd
 }

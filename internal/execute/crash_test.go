@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -229,7 +230,8 @@ func content(t testing.TB, root string) map[string]string {
 			return err
 		}
 		data, err := os.ReadFile(name)
-		all[strings.TrimPrefix(name, root)] = fmt.Sprintf("%v %s", info.Mode(), data)
+		stat := info.Sys().(*syscall.Stat_t)
+		all[strings.TrimPrefix(name, root)] = fmt.Sprintf("%v %d:%d %s", info.Mode(), stat.Uid, stat.Gid, data)
 		return err
 	})
 	if err != nil {

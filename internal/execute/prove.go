@@ -49,7 +49,7 @@ func (r *Runner) silent(ctx context.Context, s plan.Step) (quiet, error) {
 }
 
 // untilSilent is how long is waited for an answer where none came before.
-const untilSilent = 3 * time.Second
+const untilSilent = time.Second
 
 // proof is what a step is closed with.
 type proof struct {

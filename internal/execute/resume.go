@@ -45,6 +45,11 @@ func (r *Runner) Resume(ctx context.Context, cut journal.Plan) (Outcome, error) 
 			return out, r.record(journal.End{Plan: p.ID, Result: out.Result})
 		}
 	}
+	if slices.ContainsFunc(p.Steps[len(out.Steps):], dated) {
+		if err := r.clock(ctx); err != nil {
+			return out, err
+		}
+	}
 	return r.from(ctx, p, out)
 }
 
@@ -87,6 +92,10 @@ func (r *Runner) resumeStep(ctx context.Context, p plan.Plan, s plan.Step, chang
 		if now != c.Before && now != c.After {
 			return r.leave(ctx, p, s, c)
 		}
+	}
+	if err := r.clock(ctx); err != nil && dated(s) {
+		// No clock is needed to make files agree; to prove them, it is.
+		return ending{err: errors.Join(err, r.place(ctx, changes))}
 	}
 	if v := verbs[s.Verb]; v.act != nil {
 		if err := v.act(r, ctx, s); err != nil {
@@ -133,7 +142,7 @@ func (r *Runner) restart(ctx context.Context, s plan.Step) error {
 		return nil // the proof waits for it to start
 	}
 	stop := *s.Stop
-	if c.Process.PID != stop.PID || !c.Process.Start.Equal(stop.Start) {
+	if c.Process.PID != stop.PID || !plan.SameStart(c.Process.Start, stop.Start) {
 		if r.answers(ctx, s, nil).answer == plan.Yes {
 			return nil
 		}

@@ -78,6 +78,11 @@ type Runner struct {
 	Tell    func(Event)
 	// Patience is how long a proof is waited for, by predicate.
 	Patience map[plan.Predicate]time.Duration
+	// Newest is the newest date that is known beside what is looked at, such as
+	// the journal's own; a clock that is behind it is not believed either.
+	Newest time.Time
+	// AnyClock: the clock is believed whatever speaks against it.
+	AnyClock bool
 
 	// last is the look that proved the last step: what the next one begins
 	// with.
@@ -150,6 +155,11 @@ func (r *Runner) unchanged(ctx context.Context, path, digest string) error {
 func (r *Runner) Run(ctx context.Context, p plan.Plan) (Outcome, error) {
 	if err := r.Check(ctx, p); err != nil {
 		return Outcome{Plan: p.ID, Result: journal.Failed}, err
+	}
+	if slices.ContainsFunc(p.Steps, dated) {
+		if err := r.clock(ctx); err != nil {
+			return Outcome{Plan: p.ID, Result: journal.Failed}, err
+		}
 	}
 	body, err := json.Marshal(p)
 	if err != nil {
@@ -356,10 +366,8 @@ func (r *Runner) stageOne(ctx context.Context, name string, s plan.Step, c conte
 // finish puts the new contents in place, where they are not yet, and proves
 // the step. What turns out not to have its effect is taken back.
 func (r *Runner) finish(ctx context.Context, s plan.Step, changes []journal.File, silent quiet) ending {
-	for _, c := range changes {
-		if err := r.putInPlace(ctx, c); err != nil {
-			return r.takeBack(ctx, changes, err)
-		}
+	if err := r.place(ctx, changes); err != nil {
+		return r.takeBack(ctx, changes, err)
 	}
 	p := r.prove(ctx, s, silent)
 	switch {
@@ -397,6 +405,15 @@ func (r *Runner) ended(ctx context.Context, changes []journal.File) (time.Time, 
 	return time.Time{}, false
 }
 
+func (r *Runner) place(ctx context.Context, changes []journal.File) error {
+	for _, c := range changes {
+		if err := r.putInPlace(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (r *Runner) putInPlace(ctx context.Context, c journal.File) error {
 	now, err := r.Hands.Digest(ctx, c.Path)
 	if err != nil || now == c.After {
@@ -418,14 +435,26 @@ func (r *Runner) putInPlace(ctx context.Context, c journal.File) error {
 	return r.Hands.Restore(ctx, c.Path, data, c.Before, Access{c.Mode, c.UID, c.GID})
 }
 
-// takeBack restores what a step has replaced, the last first.
+// takeBack restores what a step has replaced, the last first. What another
+// program has put there meanwhile stays.
 func (r *Runner) takeBack(ctx context.Context, changes []journal.File, cause error) ending {
 	ctx = context.WithoutCancel(ctx) // half a step is worse than a late end
+	var problems []error
+	theirs := false
 	for _, c := range slices.Backward(changes) {
-		if err := r.putBack(ctx, c); err != nil {
-			err = fmt.Errorf("%w; taking it back failed, too: %w; the old content is in %s", cause, err, c.Backup)
-			return failed(err)
+		err := r.putBack(ctx, c)
+		switch {
+		case errors.Is(err, ErrReplaced):
+			theirs = true
+		case err != nil:
+			problems = append(problems, fmt.Errorf("%w; the old content is in %s", err, c.Backup))
 		}
+	}
+	switch {
+	case len(problems) > 0:
+		return failed(fmt.Errorf("%w; taking it back failed, too: %w", cause, errors.Join(problems...)))
+	case theirs:
+		return failed(cause)
 	}
 	return ending{result: journal.Undone, proof: cause.Error(), err: cause}
 }
@@ -438,7 +467,7 @@ func (r *Runner) putBack(ctx context.Context, c journal.File) error {
 	case now == c.Before:
 		return nil
 	case now != c.After:
-		return fmt.Errorf("restoring %s: %w by another program, and is left as it is", c.Path, ErrReplaced)
+		return ErrReplaced
 	case c.Before == "":
 		return r.Hands.Remove(ctx, c.Path, c.After)
 	}

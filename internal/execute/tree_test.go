@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -160,6 +161,8 @@ func (tr *tree) look(ctx context.Context) (plan.Seen, error) {
 	return plan.See(rec), ctx.Err()
 }
 
+var serverAuth = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+
 var (
 	pids  = map[string]int{layout.ControllerManager: 1001, layout.Scheduler: 1002}
 	ports = map[string]string{layout.ControllerManager: "127.0.0.1:10257", layout.Scheduler: "127.0.0.1:10259"}
@@ -194,7 +197,7 @@ func (tr *tree) see() plan.Seen {
 func (tr *tree) renewal(newKey bool, names ...string) plan.Plan {
 	tr.t.Helper()
 	p, err := plan.ForRenewal(tr.see(), plan.RenewOptions{
-		ID: "p1", Now: time.Now(), Names: names, All: len(names) == 0, Policy: policy.Default(), NewKey: newKey,
+		ID: "p1", Now: tr.runner.Now(), Names: names, All: len(names) == 0, Policy: policy.Default(), NewKey: newKey,
 	})
 	if err != nil {
 		tr.t.Fatal(err)
@@ -217,7 +220,7 @@ func (tr *tree) undoing() (plan.Plan, error) {
 		if err != nil {
 			tr.t.Fatal(err)
 		}
-		return plan.ForUndo(of, replaced, tr.see(), "p2", time.Now())
+		return plan.ForUndo(of, replaced, tr.see(), "p2", tr.runner.Now())
 	}
 	return of, errors.New("the journal has no plan p1")
 }

@@ -108,6 +108,16 @@ func (s Seen) find(id fact.ID, code finding.Code) (finding.Finding, bool) {
 // disk.
 var broken = []finding.Code{finding.FileMissing, finding.FileMalformed, finding.KeyMismatch, finding.ChainBroken, finding.CertificateNotYetValid}
 
+// SuspectClock says whether the node's clock cannot be right, and why.
+func SuspectClock(seen Seen) (string, bool) {
+	for _, f := range seen.Findings {
+		if f.Code == finding.ClockSuspect {
+			return f.Reason, true
+		}
+	}
+	return "", false
+}
+
 // Broken says whether a credential cannot be used as it lies on disk, and why.
 func Broken(seen Seen, id fact.ID) (string, bool) {
 	for _, code := range broken {

@@ -187,16 +187,16 @@ type probes struct {
 	fresh, kept, writes answers
 	dials               *atomic.Int64 // of the kept connection
 	watch               watcher
-	stop                chan struct{}
+	stop, stopWrites    chan struct{}
 	once                sync.Once
-	done                sync.WaitGroup
+	done, written       sync.WaitGroup
 }
 
 // startProbes begins with an object to watch. The clients' credentials are read
 // once: they stay valid when the files are renewed.
 func startProbes(t *testing.T, c apiClient, object string) *probes {
 	t.Helper()
-	p := &probes{apiClient: c, stop: make(chan struct{})}
+	p := &probes{apiClient: c, stop: make(chan struct{}), stopWrites: make(chan struct{})}
 	writer, _ := c.connect(true)
 	body := fmt.Sprintf(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":%q}}`, object)
 	if err := c.do(writer, http.MethodPost, objectsPath, "application/json", []byte(body)); err != nil {
@@ -212,13 +212,13 @@ func startProbes(t *testing.T, c apiClient, object string) *probes {
 		t.Fatal(err)
 	}
 	p.watch = watcher{apiClient: c, object: object, seen: make(map[int]int)}
-	if err := p.watch.begin(); err != nil {
+	if err := p.watch.begin(kept); err != nil {
 		t.Fatal(err)
 	}
 	p.done.Go(func() { p.watch.follow(p.stop) })
 	p.every(probeEvery, func(int) { p.fresh.time(get(fresh)) })
 	p.every(probeEvery, func(int) { p.kept.time(get(kept)) })
-	p.done.Go(func() { p.write(writer, object) })
+	p.written.Go(func() { p.write(writer, object) })
 	return p
 }
 
@@ -243,7 +243,7 @@ func (p *probes) every(pause time.Duration, do func(n int)) {
 func (p *probes) write(client *http.Client, object string) {
 	for n := 1; ; n++ {
 		select {
-		case <-p.stop:
+		case <-p.stopWrites:
 			return
 		case <-time.After(writeEvery):
 		}
@@ -265,18 +265,23 @@ func (p *probes) sent() int {
 	return len(p.fresh.all)
 }
 
-// end waits for all answers, and for the watch to see the last write.
+// end waits for the watch to see the last write, and for all answers.
 func (p *probes) end() {
-	for deadline := time.Now().Add(30 * time.Second); len(p.watch.lost()) > 0 && time.Now().Before(deadline); {
-		time.Sleep(100 * time.Millisecond)
-	}
-	p.once.Do(func() { close(p.stop) })
-	p.watch.cancel()
-	p.done.Wait()
+	p.once.Do(func() {
+		close(p.stopWrites)
+		p.written.Wait()
+		for deadline := time.Now().Add(30 * time.Second); len(p.watch.lost()) > 0 && time.Now().Before(deadline); {
+			time.Sleep(100 * time.Millisecond)
+		}
+		close(p.stop)
+		p.watch.cancel()
+		p.done.Wait()
+	})
 }
 
-// watcher watches one object and goes on from the last version seen when the
-// stream ends, as clients do.
+// watcher watches one object. When the stream ends it goes on from the last
+// version seen, and where the server no longer knows that, from the object as it
+// is, as clients do.
 type watcher struct {
 	apiClient
 	object string
@@ -286,22 +291,32 @@ type watcher struct {
 	written   []int
 	seen      map[int]int // by the number in the object
 	breaks    int         // streams that ended
-	gone      int         // answers that ask to begin anew
+	gone      int         // times when the server no longer knew the version
 	cancelled bool
 	stream    context.CancelFunc
 }
 
-func (w *watcher) begin() error {
-	client, _ := w.connect(false)
-	response, err := client.Get(w.server + objectsPath + "/" + w.object)
+func (w *watcher) begin(client *http.Client) error {
+	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.server+objectsPath+"/"+w.object, nil)
+	if err != nil {
+		return err
+	}
+	response, err := client.Do(request)
 	if err != nil {
 		return err
 	}
 	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return errors.New(response.Status)
+	}
 	var object watched
-	err = json.NewDecoder(response.Body).Decode(&object)
+	if err := json.NewDecoder(response.Body).Decode(&object); err != nil {
+		return err
+	}
 	w.version = object.Metadata.ResourceVersion
-	return err
+	return nil
 }
 
 type watched struct {
@@ -362,49 +377,53 @@ func (w *watcher) follow(stop chan struct{}) {
 			cancel()
 			return
 		}
-		w.read(ctx, client)
+		gone := w.read(ctx, client)
 		cancel()
 		select {
 		case <-stop:
 			return
 		case <-time.After(probeEvery):
-			w.mu.Lock()
 			w.breaks++
-			w.mu.Unlock()
+		}
+		if gone && w.begin(client) == nil {
+			w.gone++
 		}
 	}
 }
 
-func (w *watcher) read(ctx context.Context, client *http.Client) {
+// read follows a stream to its end. It says whether the server asked to begin
+// anew.
+func (w *watcher) read(ctx context.Context, client *http.Client) (gone bool) {
 	query := "?watch=true&fieldSelector=metadata.name%3D" + w.object + "&resourceVersion=" + w.version
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, w.server+objectsPath+query, nil)
 	if err != nil {
-		return
+		return false
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return
+		return false
 	}
 	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return response.StatusCode == http.StatusGone
+	}
 	for events := json.NewDecoder(response.Body); ; {
 		var event struct {
 			Type   string  `json:"type"`
 			Object watched `json:"object"`
 		}
 		if err := events.Decode(&event); err != nil {
-			return
+			return false
 		}
-		w.mu.Lock()
-		if event.Type == "ERROR" || event.Type == "" {
-			w.gone++
-			w.mu.Unlock()
-			return
+		if event.Type == "ERROR" {
+			return true
 		}
 		w.version = event.Object.Metadata.ResourceVersion
 		var n int
 		if _, err := fmt.Sscan(event.Object.Data["n"], &n); err == nil {
+			w.mu.Lock()
 			w.seen[n]++
+			w.mu.Unlock()
 		}
-		w.mu.Unlock()
 	}
 }

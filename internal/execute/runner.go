@@ -15,6 +15,7 @@ import (
 
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/journal"
+	"perennial.dev/perennial/internal/pki"
 	"perennial.dev/perennial/internal/plan"
 )
 
@@ -398,7 +399,7 @@ func (r *Runner) ended(ctx context.Context, changes []journal.File) (time.Time, 
 		if err != nil {
 			continue
 		}
-		if leaf, ok := plan.LeafOf(understand(c.Path, data)); ok && !leaf.NotAfter.After(r.Now()) {
+		if leaf, ok := plan.LeafOf(pki.ReadFile(c.Path, data)); ok && !leaf.NotAfter.After(r.Now()) {
 			return leaf.NotAfter.UTC(), true
 		}
 	}

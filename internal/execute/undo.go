@@ -4,9 +4,7 @@ package execute
 
 import (
 	"context"
-	"path"
 
-	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/journal"
 	"perennial.dev/perennial/internal/pki"
 	"perennial.dev/perennial/internal/plan"
@@ -28,21 +26,10 @@ func Replaced(ctx context.Context, h Hands, p journal.Plan) ([]plan.Replaced, er
 			}
 			r := plan.Replaced{Step: step.Number, Path: f.Path, Before: f.Before, After: f.After, Now: now, Backup: f.Backup, Mode: f.Mode, UID: f.UID, GID: f.GID}
 			if data, err := h.Read(ctx, f.Backup); err == nil {
-				r.Old = understand(f.Path, data)
+				r.Old = pki.ReadFile(f.Path, data)
 			}
 			all = append(all, r)
 		}
 	}
 	return all, nil
-}
-
-func understand(name string, data []byte) fact.File {
-	f := fact.File{Path: name, Digest: fact.Digest(data)}
-	if pki.IsKubeconfig(data) {
-		f.Kubeconfig, f.Problem = pki.ReadKubeconfig(data, path.Dir(name))
-		return f
-	}
-	content := pki.Read(data)
-	f.Certs, f.Keys = content.Certs, content.Keys
-	return f
 }

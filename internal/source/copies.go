@@ -11,6 +11,7 @@ import (
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/host"
 	"perennial.dev/perennial/internal/layout"
+	"perennial.dev/perennial/internal/pki"
 )
 
 var copies = perWant{name: "copies", disk: true, atOnce: 4, look: lookCopies}
@@ -60,7 +61,7 @@ func expand(ctx context.Context, s Scope, w layout.Want) []string {
 }
 
 func copyOf(name string, data []byte) (fact.File, bool) {
-	f := understand(name, data)
+	f := pki.ReadFile(name, data)
 	if f.Kubeconfig == nil {
 		return fact.File{}, false
 	}

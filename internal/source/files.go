@@ -5,7 +5,6 @@ package source
 import (
 	"bytes"
 	"context"
-	"path"
 
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/host"
@@ -24,25 +23,11 @@ func lookFiles(ctx context.Context, s Scope, w layout.Want, out *found) {
 	if !ok {
 		return
 	}
-	f := understand(w.Path, data)
+	f := pki.ReadFile(w.Path, data)
 	f.Meta = meta
 	if !w.Sweep || isCredential(f, data) {
 		out.add(f)
 	}
-}
-
-func understand(name string, data []byte) fact.File {
-	f := fact.File{Path: name, Digest: fact.Digest(data)}
-	if pki.IsKubeconfig(data) {
-		f.Kubeconfig, f.Problem = pki.ReadKubeconfig(data, path.Dir(name))
-		return f
-	}
-	if f.Requests = pki.ReadRequests(data); len(f.Requests) > 0 {
-		return f
-	}
-	c := pki.Read(data)
-	f.Certs, f.Keys, f.Problem, f.Omitted = c.Certs, c.Keys, c.Problem, c.Omitted
-	return f
 }
 
 // isCredential says whether a file that only its name made interesting is one:
@@ -71,7 +56,7 @@ func lookView(ctx context.Context, s Scope, w layout.Want, out *found) {
 			Device:      meta.Device,
 			Inode:       meta.Inode,
 			ModTime:     meta.ModTime,
-			Fingerprint: presented(understand(w.Inside, data)),
+			Fingerprint: presented(pki.ReadFile(w.Inside, data)),
 		})
 	case !host.Gone(err) && !host.Missing(err):
 		diskFailure(out, out.what, err)

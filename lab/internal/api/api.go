@@ -135,7 +135,7 @@ const LoopbackName = "apiserver-loopback-client"
 // Loopback reads the API server's loopback certificate by a handshake.
 func Loopback(ctx context.Context, endpoint string) (*x509.Certificate, error) {
 	dialer := tls.Dialer{
-		NetDialer: &net.Dialer{Timeout: 5 * time.Second},
+		NetDialer: &net.Dialer{Timeout: 30 * time.Second},
 		// It is read, not trusted.
 		Config: &tls.Config{ServerName: LoopbackName, InsecureSkipVerify: true},
 	}

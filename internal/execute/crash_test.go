@@ -77,6 +77,9 @@ func TestPowerFailures(t *testing.T) {
 			run := crashes{t: t, mayPart: c.newKey, depth: c.depth, cut: map[string]bool{}, looks: map[string]plan.Seen{}, counts: map[string]int{}, old: content(t, n.Root)}
 			states := run.of(n.Root, func(tr *tree) {
 				p := tr.renewalOrUndo(c.undo, c.newKey, c.names)
+				if said := strings.Contains(fmt.Sprint(p.Steps), "do not belong together"); said != c.newKey {
+					t.Errorf("that a component may not start is said: %v", said)
+				}
 				out, err := tr.runner.Run(context.Background(), p)
 				if err != nil || out.Result != journal.Done || len(out.Steps) != len(p.Steps) {
 					t.Fatalf("%+v, %v", out, err)

@@ -223,6 +223,9 @@ func (p *planner) add(s Step) {
 	if f, ok := p.seen.find(s.ID, finding.CertificateExpires); ok {
 		s.Upgrade = f.Evidence.Upgrade
 	}
+	if parts(s) {
+		s.Felt = strings.TrimPrefix(s.Felt+"; "+partsFelt, "; ")
+	}
 	p.Steps = append(p.Steps, s)
 }
 

@@ -108,3 +108,20 @@ func (u *undoer) restore(s Step, replaced []Replaced) {
 // for the runner to see: what did not answer before a step is not insisted on
 // afterwards.
 func (p *planner) served(c layout.Credential) bool { return len(c.Ports) > 0 }
+
+// partsFelt is what replacing a key with its certificate is felt as. A file at
+// a time is all that a disk can replace at once.
+const partsFelt = "for an instant its key and its certificate do not belong together: a connection that is made then fails, " +
+	"and after a failure of the power just then its component does not start until perennial is run again, which finishes the work"
+
+// parts says whether a step replaces more than one file that is there, so that
+// there is an instant between two of them.
+func parts(s Step) bool {
+	n := 0
+	for _, f := range s.Files {
+		if f.Written && f.Digest != "" {
+			n++
+		}
+	}
+	return n > 1
+}

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
@@ -81,8 +82,20 @@ func (n *realNode) during(what string, do func()) *probes {
 	n.figure("  one kept connection:   %s; connected %d times", p.kept.tally(), p.dials.Load())
 	n.figure("  writes:                %s", p.writes.tally())
 	n.figure("  watch:                 %d of %d events lost, %d interruptions, %d times begun anew", len(p.watch.lost()), len(p.watch.written), p.watch.breaks, p.watch.gone)
-	n.figure("  wall time              %.1f s", took.Seconds())
+	n.figure("  wall time:             %.1f s; %d processors, load average %s", took.Seconds(), runtime.NumCPU(), loadAverage(n.t))
 	return p
+}
+
+// loadAverage is that of the last minute: where it is far above the number of
+// processors, the figures tell of the machine.
+func loadAverage(t *testing.T) string {
+	t.Helper()
+	data, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(data), " ")
+	return first
 }
 
 // figure prints a line that bench/renew shows.

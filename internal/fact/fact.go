@@ -28,6 +28,10 @@ const (
 	KindServed        Kind = "Served"
 	KindVersion       Kind = "Version"
 	KindRenewer       Kind = "Renewer"
+	KindReady         Kind = "Ready"
+	KindSteering      Kind = "Steering"
+	KindGuard         Kind = "Guard"
+	KindHeld          Kind = "Held"
 )
 
 // Fact is one thing seen. The set of implementations is closed: they are the
@@ -263,6 +267,34 @@ type Renewer struct {
 // RenewerLeftover is a Renewer that only left something behind.
 const RenewerLeftover = "leftover"
 
+// Ready is what an API server said to GET /readyz without credentials.
+type Ready struct {
+	Endpoint string `json:"endpoint"`
+	Status   int    `json:"status"` // HTTP; 200 is ready
+}
+
+// Steering is what makes new connections to one API server reach another one.
+type Steering struct {
+	Way       string   `json:"way"`   // sk_lookup, nftables
+	Place     string   `json:"place"` // the directory of the pinned program, or the table
+	On        bool     `json:"on"`    // false: in place, and without effect
+	Port      int      `json:"port"`
+	Addresses []string `json:"addresses,omitempty"` // empty: all but the loopback
+}
+
+// Guard is what keeps the service kubernetes from being left without endpoints.
+type Guard struct {
+	Way    string `json:"way"`   // policy, lease
+	Place  string `json:"place"` // its name in the API, or its key in etcd
+	Active bool   `json:"active"`
+}
+
+// Held is a process with connections whose segments a filter drops.
+type Held struct {
+	PID     int `json:"pid"`
+	Sockets int `json:"sockets"`
+}
+
 // Kind implements Fact.
 func (Node) Kind() Kind          { return KindNode }
 func (Manifest) Kind() Kind      { return KindManifest }
@@ -274,6 +306,10 @@ func (Listing) Kind() Kind       { return KindListing }
 func (Served) Kind() Kind        { return KindServed }
 func (Version) Kind() Kind       { return KindVersion }
 func (Renewer) Kind() Kind       { return KindRenewer }
+func (Ready) Kind() Kind         { return KindReady }
+func (Steering) Kind() Kind      { return KindSteering }
+func (Guard) Kind() Kind         { return KindGuard }
+func (Held) Kind() Kind          { return KindHeld }
 
 func (Node) fact()          {}
 func (Manifest) fact()      {}
@@ -285,3 +321,7 @@ func (Listing) fact()       {}
 func (Served) fact()        {}
 func (Version) fact()       {}
 func (Renewer) fact()       {}
+func (Ready) fact()         {}
+func (Steering) fact()      {}
+func (Guard) fact()         {}
+func (Held) fact()          {}

@@ -131,6 +131,14 @@ func decode(kind Kind, body []byte) (Fact, error) {
 		return as[Version](body)
 	case KindRenewer:
 		return as[Renewer](body)
+	case KindReady:
+		return as[Ready](body)
+	case KindSteering:
+		return as[Steering](body)
+	case KindGuard:
+		return as[Guard](body)
+	case KindHeld:
+		return as[Held](body)
 	}
 	return nil, fmt.Errorf("unknown kind of fact %q", Text(kind))
 }

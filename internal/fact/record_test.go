@@ -61,6 +61,10 @@ func every(t *testing.T) []fact.Fact {
 		fact.Served{Endpoint: "a:1", SNI: "s", Certs: certs, Protocol: "TLS 1.3", At: at},
 		fact.Version{Endpoint: "a:1", PID: 1, Git: "v1.37.0", Emulated: "1.36"},
 		fact.Renewer{Path: "/etc/cron.d/x", What: "kubeadm certs renew"},
+		fact.Ready{Endpoint: "127.0.0.1:6443", Status: 200},
+		fact.Steering{Way: "sk_lookup", Place: "/sys/fs/bpf/perennial/x", On: true, Port: 6443, Addresses: []string{"10.0.0.1"}},
+		fact.Guard{Way: "policy", Place: "x", Active: true},
+		fact.Held{PID: 7, Sockets: 2},
 	}
 }
 

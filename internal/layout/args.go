@@ -16,6 +16,9 @@ const (
 	Scheduler         = "kube-scheduler"
 	Etcd              = "etcd"
 	Kubelet           = "kubelet"
+	// APIServerStandby is the API server that serves while the other one is
+	// replaced; the name of its static pod.
+	APIServerStandby = "kube-apiserver-standby"
 )
 
 var known = []string{APIServer, ControllerManager, Scheduler, Etcd, Kubelet}

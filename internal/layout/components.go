@@ -96,7 +96,10 @@ func fromManifest(m fact.Manifest, c fact.Container, mounts []fact.Mount) Compon
 	comp := Component{Name: c.Name.String(), Manifest: m.Path, Image: c.Image, Args: c.Args, Mounts: mounts}
 	if len(args) > 0 {
 		name, rest := component(args)
-		if name != "" {
+		switch {
+		case name == APIServer && m.Name == APIServerStandby:
+			comp.Name = APIServerStandby
+		case name != "":
 			comp.Name = name
 		}
 		comp.Flags = ParseFlags(rest)
@@ -127,6 +130,10 @@ func (d *discovery) place(p fact.Process) {
 	if !d.belongs(name, p, flags) {
 		return
 	}
+	if d.leftStandby(name, flags) {
+		d.Components = append(d.Components, Component{Name: APIServerStandby, Flags: flags, Process: &p})
+		return
+	}
 	for _, c := range d.Components {
 		if c.Name == name {
 			d.Unseen = append(d.Unseen, fact.Unseen{
@@ -141,17 +148,41 @@ func (d *discovery) place(p fact.Process) {
 	d.Components = append(d.Components, Component{Name: name, Flags: flags, Process: &p})
 }
 
+// startedFrom finds the manifest that a process was started from: the one with
+// its flags, else one with its files, edited since. A standby has the files of
+// the API server beside it and its own port.
 func (d *discovery) startedFrom(name string, flags Flags) *Component {
+	edited := -1
 	for i := range d.Components {
 		c := &d.Components[i]
-		if c.Name != name || c.Manifest == "" || c.Process != nil {
+		standby := name == APIServer && c.Name == APIServerStandby
+		if c.Name != name && !standby || c.Manifest == "" || c.Process != nil {
 			continue
 		}
-		if sameFlags(c.Flags, flags) || sameIdentity(c.Flags, flags) {
+		if sameFlags(c.Flags, flags) {
 			return c
 		}
+		if edited < 0 && !standby && sameIdentity(c.Flags, flags) && !isStandby(flags, c.Flags) {
+			edited = i
+		}
 	}
-	return nil
+	if edited < 0 {
+		return nil
+	}
+	return &d.Components[edited]
+}
+
+// isStandby says whether an API server runs as a standby of another one does.
+func isStandby(flags, main Flags) bool {
+	return flags.Get("endpoint-reconciler-type") == "none" && flags.Get("secure-port") != main.Get("secure-port")
+}
+
+// leftStandby says whether a process is a standby whose manifest is gone: it is
+// ending, or nobody ends it.
+func (d *discovery) leftStandby(name string, flags Flags) bool {
+	return name == APIServer && slices.ContainsFunc(d.Components, func(c Component) bool {
+		return c.Name == APIServer && isStandby(flags, c.Flags) && sameIdentity(flags, c.Flags)
+	})
 }
 
 // belongs says whether a process that no manifest explains is this cluster's:

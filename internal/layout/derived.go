@@ -13,7 +13,7 @@ import (
 // derived says that a component is no part of Kubernetes and uses one of its
 // kubeconfigs, such as kube-vip with admin.conf.
 func (c Component) derived() bool {
-	return c.Manifest != "" && !slices.Contains(known, c.Name) && slices.ContainsFunc(c.Mounts, isKubeconfigMount)
+	return c.Manifest != "" && !slices.Contains(known, c.Name) && c.Name != APIServerStandby && slices.ContainsFunc(c.Mounts, isKubeconfigMount)
 }
 
 func isKubeconfigMount(m fact.Mount) bool {

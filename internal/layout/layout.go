@@ -23,6 +23,7 @@ type Layout struct {
 	Components    []Component
 	Credentials   []Credential // sorted by ID
 	Ports         []Port       // TLS ports worth a handshake
+	Reached       []string     // host:port by which clients reach the API server of this node
 	Renewers      []Renewer    // what else on the node renews
 	Wants         []Want       // what to look at, all rounds; what was served already is the caller's to know
 	Unseen        []fact.Unseen
@@ -124,6 +125,7 @@ func Discover(scope fact.Scope, facts []fact.Fact) Layout {
 	d.findCredentials()
 	d.CertDir = d.certDir()
 	d.findPorts()
+	d.findReached()
 	d.findRenewers()
 	d.findWants()
 	d.findNothing()

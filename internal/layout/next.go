@@ -210,4 +210,20 @@ func (d *discovery) wantWire() {
 			d.want(Want{Verb: LookVersion, Endpoint: p.Endpoint, Local: true})
 		}
 	}
+	if _, two := d.Component(APIServerStandby); two {
+		d.wantAnswers()
+	}
+}
+
+// wantAnswers looks which of two API servers answers where, and which is ready.
+func (d *discovery) wantAnswers() {
+	for _, p := range d.Ports {
+		if p.Component == APIServer || p.Component == APIServerStandby {
+			d.want(Want{Verb: LookHandshake, Endpoint: p.Endpoint, SNI: LoopbackSNI, Local: true})
+			d.want(Want{Verb: LookReady, Endpoint: p.Endpoint, Local: true})
+		}
+	}
+	for _, e := range d.Reached {
+		d.want(Want{Verb: LookHandshake, Endpoint: e, SNI: LoopbackSNI, Local: true})
+	}
 }

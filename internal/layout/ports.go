@@ -21,7 +21,7 @@ func (d *discovery) findPorts() {
 	}
 	for _, c := range d.Components {
 		switch c.Name {
-		case APIServer, ControllerManager, Scheduler:
+		case APIServer, APIServerStandby, ControllerManager, Scheduler:
 			d.addPort(Port{Component: c.Name, Endpoint: listening(c, "bind-address", "secure-port")})
 		case Kubelet:
 			if c.Process != nil || d.kubelet != nil {

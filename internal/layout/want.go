@@ -19,6 +19,7 @@ const (
 	LookView      Verb = "view"      // PID, Inside: a file as a process sees it; Path: the same on the host
 	LookHandshake Verb = "handshake" // Endpoint, SNI: what a TLS port presents
 	LookVersion   Verb = "version"   // Endpoint: what GET /version tells an anonymous client
+	LookReady     Verb = "ready"     // Endpoint: what GET /readyz tells an anonymous client
 	LookFleet     Verb = "fleet"     // Endpoint: as a handshake with the loopback SNI, repeated until no new API server answers
 )
 

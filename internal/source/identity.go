@@ -31,6 +31,7 @@ func (a identity) compare(b identity) int {
 var kindOrder = []fact.Kind{
 	fact.KindNode, fact.KindManifest, fact.KindProcess, fact.KindKubeletConfig, fact.KindFile,
 	fact.KindView, fact.KindListing, fact.KindServed, fact.KindVersion, fact.KindRenewer,
+	fact.KindReady, fact.KindSteering, fact.KindGuard, fact.KindHeld,
 }
 
 func identify(f fact.Fact) identity {
@@ -52,6 +53,14 @@ func identify(f fact.Fact) identity {
 		id.place, id.more = f.Endpoint, string(f.SNI)+" "+chainKey(f.Certs)
 	case fact.Renewer:
 		id.place = f.Path
+	case fact.Ready:
+		id.place = f.Endpoint
+	case fact.Steering:
+		id.place = f.Place
+	case fact.Guard:
+		id.place = f.Place
+	case fact.Held:
+		id.pid = f.PID
 	case fact.Version:
 		id.place, id.pid = f.Endpoint, f.PID
 	}

@@ -34,6 +34,13 @@ func lookPort(ctx context.Context, s Scope, w layout.Want, out *found) {
 			return
 		}
 		out.add(version)
+	case layout.LookReady:
+		ready, err := wire.GetReady(ctx, w.Endpoint, timeout)
+		if err != nil {
+			out.fail(wire.Why(err), wire.Cause(err), "")
+			return
+		}
+		out.add(ready)
 	case layout.LookFleet:
 		lookFleet(ctx, w, timeout, out)
 	}

@@ -87,6 +87,6 @@ func All() []Entry {
 		{listing, []layout.Verb{layout.LookListing}, "directory trees that may hold credentials which nothing names", false},
 		{copies, []layout.Verb{layout.LookCopies}, "users' kubeconfigs that may be copies of the node's: their users with a client certificate", false},
 		{renewers, []layout.Verb{layout.LookRenewers}, "timers, crontabs and leftovers of what else renews certificates", false},
-		{ports, []layout.Verb{layout.LookHandshake, layout.LookVersion, layout.LookFleet}, "what TLS ports present and which version answers, without credentials", true},
+		{ports, []layout.Verb{layout.LookHandshake, layout.LookVersion, layout.LookReady, layout.LookFleet}, "what TLS ports present, which version answers and whether it is ready, without credentials", true},
 	}
 }

@@ -39,6 +39,32 @@ func GetVersion(ctx context.Context, endpoint string, timeout time.Duration) (fa
 }
 
 func getVersion(ctx context.Context, endpoint string) (fact.Version, error) {
+	status, body, err := get(ctx, endpoint, "/version")
+	if err == nil {
+		err = refused(status)
+	}
+	if err != nil {
+		return fact.Version{}, err
+	}
+	version, err := parseVersion(body)
+	version.Endpoint = endpoint
+	return version, err
+}
+
+// GetReady asks an API server with GET /readyz whether it is ready, as
+// GetVersion asks for its version. Whatever it answers is no error.
+func GetReady(ctx context.Context, endpoint string, timeout time.Duration) (fact.Ready, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	status, _, err := get(ctx, endpoint, "/readyz")
+	if err != nil {
+		return fact.Ready{}, &Error{Doing: "asking for the readiness of", Endpoint: endpoint, Err: err}
+	}
+	return fact.Ready{Endpoint: endpoint, Status: status}, nil
+}
+
+// get asks once, without credentials, and reads no more than is worth reading.
+func get(ctx context.Context, endpoint, path string) (status int, body []byte, err error) {
 	tlsConfig := config(endpoint, "")
 	tlsConfig.NextProtos = []string{"http/1.1"}
 	transport := &http.Transport{
@@ -51,9 +77,9 @@ func getVersion(ctx context.Context, endpoint string) (fact.Version, error) {
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+endpoint+"/version", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+endpoint+path, nil)
 	if err != nil {
-		return fact.Version{}, &answerError{fact.Malformed, "the endpoint is not of the form host:port"}
+		return 0, nil, &answerError{fact.Malformed, "the endpoint is not of the form host:port"}
 	}
 	request.Header.Set("Accept", "application/json")
 	request.Header.Set("User-Agent", "perennial")
@@ -63,19 +89,11 @@ func getVersion(ctx context.Context, endpoint string) (fact.Version, error) {
 		if errors.As(err, &wrapped) {
 			err = wrapped.Err
 		}
-		return fact.Version{}, err
+		return 0, nil, err
 	}
 	defer response.Body.Close()
-	if err := refused(response.StatusCode); err != nil {
-		return fact.Version{}, err
-	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, bodyLimit+1))
-	if err != nil {
-		return fact.Version{}, err
-	}
-	version, err := parseVersion(body)
-	version.Endpoint = endpoint
-	return version, err
+	body, err = io.ReadAll(io.LimitReader(response.Body, bodyLimit+1))
+	return response.StatusCode, body, err
 }
 
 func refused(status int) error {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,7 +31,7 @@ namespaces of its own on this machine. It needs root, cgroups and the packages
 which it installs on Debian. Several nodes run side by side; --name says which
 is meant, and is the node's name in the cluster.`,
 	}
-	cmd.AddCommand(newNodeUp(labs), newNodeDown(labs), newNodeStatus(labs), newNodeExec(labs), newNodeHold())
+	cmd.AddCommand(newNodeUp(labs), newNodeDown(labs), newNodeStatus(labs), newNodeExec(labs), newNodeWorker(labs), newNodeHold())
 	return cmd
 }
 
@@ -71,6 +72,7 @@ func (r *registry) otherNodes() ([]node.Settings, error) {
 type nodeOptions struct {
 	version          string
 	certLife, caLife life
+	firewall         []int
 }
 
 func newNodeUp(labs *registry) *cobra.Command {
@@ -90,6 +92,8 @@ func newNodeUp(labs *registry) *cobra.Command {
 	cmd.Flags().StringVar(&o.version, "version", defaultVersion, "full Kubernetes version")
 	cmd.Flags().Var(&o.certLife, "cert-life", "life of the certificates, such as 20m, 8760h or 3650d")
 	cmd.Flags().Var(&o.caLife, "ca-life", "life of the CAs")
+	cmd.Flags().IntSliceVar(&o.firewall, "firewall", nil, "drop what comes from outside but for these TCP `ports` (--firewall alone: 6443)")
+	cmd.Flags().Lookup("firewall").NoOptDefVal = "6443"
 	return cmd
 }
 
@@ -140,7 +144,7 @@ func (o nodeOptions) settings(ctx context.Context, name, dir string, progress io
 	pause, err := program.Pause(ctx, cache)
 	return node.Settings{
 		Name: name, Dir: dir, Version: p.Version, Program: p.Dir, Pause: pause,
-		CertLife: time.Duration(o.certLife), CALife: time.Duration(o.caLife),
+		CertLife: time.Duration(o.certLife), CALife: time.Duration(o.caLife), Firewall: o.firewall,
 	}, err
 }
 
@@ -149,12 +153,48 @@ func (o nodeOptions) agrees(s node.Settings, given *pflag.FlagSet) error {
 	version, _ := program.ParseVersion(o.version)
 	for flag, same := range map[string]bool{
 		"version": version == s.Version, "cert-life": time.Duration(o.certLife) == s.CertLife, "ca-life": time.Duration(o.caLife) == s.CALife,
+		"firewall": slices.Equal(o.firewall, s.Firewall),
 	} {
 		if given.Changed(flag) && !same {
 			return fmt.Errorf("the node %s was made with another --%s; remove it first with `lab node down --name %s`", s.Name, flag, s.Name)
 		}
 	}
 	return nil
+}
+
+func newNodeWorker(labs *registry) *cobra.Command {
+	var mode string
+	cmd := &cobra.Command{
+		Use: "worker", Short: "Give a node a worker's network with a kube-proxy beside it",
+		Long: `Makes a network namespace beside the node, with an address of its own and a real
+kube-proxy, so that the service address of the API is reached from there, as from a
+worker's pods and host. A worker that is there is replaced. ` + "`lab node down`" + ` removes it.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			nodes := labs.nodes()
+			unlock, err := nodes.lockAll(cmd.Context())
+			if err != nil {
+				return err
+			}
+			defer unlock()
+			s, err := nodes.openNode()
+			if err != nil {
+				return err
+			}
+			others, err := nodes.otherNodes()
+			if err != nil {
+				return err
+			}
+			if s, err = s.AddWorker(cmd.Context(), others, mode); err != nil {
+				return err
+			}
+			fmt.Fprintf(cmd.OutOrStdout(), "worker %s: %s, kube-proxy in mode %s, service kubernetes at %s\nnext:  ip netns exec %s ip address\n",
+				s.Worker.Node, s.Worker.Address, s.Worker.ProxyMode, s.Worker.ClusterIP, s.Worker.Netns)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&mode, "proxy-mode", "iptables", "how kube-proxy translates: iptables, or nftables (1.31 and later)")
+	return cmd
 }
 
 func newNodeDown(labs *registry) *cobra.Command {

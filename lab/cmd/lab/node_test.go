@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,7 +16,7 @@ import (
 )
 
 // machine is what a node must leave as it was.
-type machine struct{ mounts, links, panics, cgroups string }
+type machine struct{ mounts, links, networks, panics, cgroups string }
 
 func lookAtMachine(t *testing.T) machine {
 	t.Helper()
@@ -41,7 +42,7 @@ func lookAtMachine(t *testing.T) machine {
 		}
 	}
 	return machine{
-		strings.Join(mounts, ""), list("/sys/class/net/*"), read("/proc/sys/kernel/panic") + read("/proc/sys/vm/overcommit_memory"),
+		strings.Join(mounts, ""), list("/sys/class/net/*"), list("/run/netns/*"), read("/proc/sys/kernel/panic") + read("/proc/sys/vm/overcommit_memory"),
 		list("/sys/fs/cgroup/perennial-lab-*") + list("/sys/fs/cgroup/*/perennial-lab-*"),
 	}
 }
@@ -72,15 +73,17 @@ func TestNodes(t *testing.T) {
 	version, _, _ := strings.Cut(versions, ",")
 	before := lookAtMachine(t)
 	a, b := newNodeUser(t, "na"), newNodeUser(t, "nb")
-	a.run("node", "up", "--version", version)
+	a.run("node", "up", "--version", version, "--firewall")
 	b.run("node", "up", "--version", version, "--cert-life", "20m")
 	first, second := a.nodeStatus(), b.nodeStatus()
 	if first.Address == second.Address || first.Netns == second.Netns || !first.Running {
 		t.Errorf("the nodes are %+v and %+v", first, second)
 	}
 	a.reaches(second.Address)
+	b.reachesNot(first.Address)
+	a.worker(first)
 	a.inside(first)
-	if again := a.run("node", "up", "--version", version); !strings.Contains(again, first.Endpoint) || a.nodeStatus().PID != first.PID {
+	if again := a.run("node", "up", "--version", version, "--firewall"); !strings.Contains(again, first.Endpoint) || a.nodeStatus().PID != first.PID {
 		t.Errorf("up on a node that runs made another: %s", again)
 	}
 	if _, err := a.try("node", "up", "--version", "1.30.0"); err == nil || !strings.Contains(err.Error(), "another --version") {
@@ -102,6 +105,35 @@ func TestNodes(t *testing.T) {
 func (u user) reaches(address string) {
 	u.Helper()
 	u.run("node", "exec", "--", "bash", "-c", "exec 3<>/dev/tcp/"+address+"/6443")
+}
+
+// reachesNot tries the kubelet's port, which the firewall at the address does
+// not name; the API's is open.
+func (u user) reachesNot(address string) {
+	u.Helper()
+	u.reaches(address)
+	if _, err := u.try("node", "exec", "--", "timeout", "1", "bash", "-c", "exec 3<>/dev/tcp/"+address+"/10250"); err == nil {
+		u.Errorf("%s:10250 is reached through the firewall", address)
+	}
+}
+
+// worker makes the worker twice, in both modes, and asks the API through the
+// service's address from there.
+func (u user) worker(st nodeStatus) {
+	u.Helper()
+	for _, mode := range []string{"nftables", "iptables"} {
+		if said := u.run("node", "worker", "--proxy-mode", mode); !strings.Contains(said, "mode "+mode) {
+			u.Errorf("the worker is %s", said)
+		}
+		w := u.nodeStatus().Worker
+		if w == nil || w.Address == st.Address || w.ProxyMode != mode {
+			u.Fatalf("the worker of %s is %+v", st.Address, w)
+		}
+		out, err := exec.Command("ip", "netns", "exec", w.Netns, "bash", "-c", "exec 3<>/dev/tcp/"+w.ClusterIP+"/443 && cat /proc/net/nf_conntrack").CombinedOutput()
+		if err != nil || !strings.Contains(string(out), "src="+st.Address+" ") {
+			u.Errorf("asking %s from the worker: %v: %s", w.ClusterIP, err, out)
+		}
+	}
 }
 
 func (u user) inside(st nodeStatus) {
@@ -130,7 +162,10 @@ func (u user) killFirstProcess(st nodeStatus) {
 	if err := st.Holder.Kill(unix.SIGKILL, 30e9); err != nil {
 		u.Fatal(err)
 	}
-	if left := processesNaming(u.T, st.Dir); len(left) > 0 {
+	left := slices.DeleteFunc(processesNaming(u.T, st.Dir), func(process string) bool {
+		return strings.Contains(process, "/bin/kube-proxy ") // the worker is another machine
+	})
+	if len(left) > 0 {
 		u.Errorf("still running: %q", left)
 	}
 	if u.nodeStatus().Running {

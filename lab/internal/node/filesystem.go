@@ -67,6 +67,9 @@ func (s Settings) mountAll() error {
 	if err := hideKubeconfigs(); err != nil {
 		return err
 	}
+	if err := mountPinned(); err != nil {
+		return err
+	}
 	if err := mountProc(); err != nil {
 		return err
 	}
@@ -114,6 +117,16 @@ func hideKubeconfigs() error {
 		}
 	}
 	return nil
+}
+
+// mountPinned mounts the file system for pinned BPF objects where systemd does
+// (src/shared/mount-setup.c). It is the node's own and goes with it.
+func mountPinned() error {
+	const pinned = "/sys/fs/bpf"
+	if _, err := os.Stat(pinned); err != nil {
+		return nil // a kernel without BPF
+	}
+	return mount("bpf", pinned, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=700")
 }
 
 func mountProc() error {

@@ -140,6 +140,45 @@ func TestLives(t *testing.T) {
 	}
 }
 
+func TestProxyModes(t *testing.T) {
+	for _, c := range []struct {
+		version, mode string
+		ok            bool
+	}{{"1.25.0", "iptables", true}, {"1.30.0", "nftables", false}, {"1.31.0", "nftables", true}, {"1.37.0", "ipvs", false}} {
+		if err := (Settings{Version: c.version}).checkProxyMode(c.mode); (err == nil) != c.ok {
+			t.Errorf("kube-proxy %s in mode %s: %v", c.version, c.mode, err)
+		}
+	}
+}
+
+// A worker's address is its own while its node has it, and no one else's.
+func TestWorkerAddress(t *testing.T) {
+	a := Settings{Name: "a", Address: network + "9"}
+	worker, err := chooseAddress("a-worker", []Settings{a})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Worker = &Worker{Node: "a-worker", Address: worker}
+	if again, _ := chooseAddress("a-worker", []Settings{a}); again != worker {
+		t.Errorf("the worker made again gets %s, before %s", again, worker)
+	}
+	var others []Settings
+	for i := range hosts {
+		name := fmt.Sprintf("n%d", i)
+		address, err := chooseAddress(name, append(others, a))
+		if err != nil {
+			break
+		}
+		if address == worker || address == a.Address {
+			t.Fatalf("%s got %s, which is taken", name, address)
+		}
+		others = append(others, Settings{Name: name, Address: address})
+	}
+	if len(others) != hosts-2 {
+		t.Errorf("%d addresses were free beside a node and its worker, want %d", len(others), hosts-2)
+	}
+}
+
 func TestNotRunning(t *testing.T) {
 	err := Settings{Name: "none"}.Run(t.Context(), Streams{}, "/", "true")
 	if !errors.Is(err, ErrNotRunning) {

@@ -24,7 +24,9 @@ type Settings struct {
 	Pause    string             `json:"pause"`   // the file of the pause program
 	CertLife time.Duration      `json:"certLifeNanoseconds"`
 	CALife   time.Duration      `json:"caLifeNanoseconds"`
-	Address  string             `json:"address"` // reached from the machine, too
+	Address  string             `json:"address"`            // reached from the machine, too
+	Firewall []int              `json:"firewall,omitempty"` // TCP ports let in from outside; none: all
+	Worker   *Worker            `json:"worker,omitempty"`
 	Holder   supervise.Identity `json:"holder"`
 	Made     bool               `json:"made"` // false until kubeadm has ended
 }

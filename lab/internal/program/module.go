@@ -82,6 +82,9 @@ func writeModule(ctx context.Context, version, dir string) error {
 			return err
 		}
 		sources[path] = m.Dir
+		if goMod, err = alignTelemetry(goMod, kube.GoMod, m.GoMod); err != nil {
+			return err
+		}
 	}
 	// Kubernetes' own sums vouch for most of what is fetched.
 	goSum, err := os.ReadFile(filepath.Join(kube.Dir, "go.sum"))

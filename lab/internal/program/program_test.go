@@ -166,3 +166,27 @@ func TestProgress(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Instrumentation of two releases does not compile into one program.
+func TestAlignTelemetry(t *testing.T) {
+	write := func(text string) string {
+		path := filepath.Join(t.TempDir(), "go.mod")
+		if err := os.WriteFile(path, []byte("module m\n\ngo 1.22\n"+text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	const grpc, http = instrumentation + "google.golang.org/grpc/otelgrpc", instrumentation + "net/http/otelhttp"
+	for etcd, want := range map[string]string{"v0.46.0": "v0.46.0", "v0.35.0": "", "v0.25.0": ""} {
+		theirs := write("require " + grpc + " v0.35.0\nrequire " + http + " v0.35.1 // indirect\n")
+		data, err := alignTelemetry([]byte("module ours\n"), theirs, write("require "+grpc+" "+etcd+"\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range []string{grpc, http} {
+			if lifted := strings.Contains(string(data), path+" "+want); want != "" && !lifted || want == "" && strings.Contains(string(data), path) {
+				t.Errorf("etcd %s: the result is\n%s", etcd, data)
+			}
+		}
+	}
+}

@@ -128,12 +128,6 @@ func decodePod(manifest []byte) (object, error) {
 	if m.Problem != "" {
 		return nil, errors.New(string(m.Problem))
 	}
-	if m.Name == "" {
-		return nil, errors.New("it has no metadata.name")
-	}
-	if m.Name == APIServerStandby {
-		return nil, errors.New("it is a standby's already")
-	}
 	text, err := yaml.YAMLToJSON(manifest)
 	if err != nil {
 		return nil, errors.New("it is no YAML of a pod" + whereIn(err))
@@ -143,6 +137,13 @@ func decodePod(manifest []byte) (object, error) {
 	var pod object
 	if err := decoder.Decode(&pod); err != nil {
 		return nil, errors.New("it is no YAML of a pod")
+	}
+	meta, _ := pod["metadata"].(object)
+	switch name := text(meta["name"]); name {
+	case "":
+		return nil, errors.New("it has no metadata.name")
+	case APIServerStandby:
+		return nil, errors.New("it is a standby's already")
 	}
 	return pod, nil
 }
@@ -261,10 +262,7 @@ func (b *standbyBuilder) setPort() error {
 var serverSide = []string{"uid", "resourceVersion", "generation", "selfLink", "ownerReferences", "managedFields", "generateName"}
 
 func (b *standbyBuilder) setMetadata() error {
-	meta, ok := b.pod["metadata"].(object)
-	if !ok {
-		return errors.New("it has no metadata")
-	}
+	meta, _ := b.pod["metadata"].(object) // it has a name
 	b.changed("metadata.name", text(meta["name"]), APIServerStandby)
 	meta["name"] = APIServerStandby
 	for _, field := range serverSide {

@@ -106,11 +106,12 @@ func (l *commandLine) value(name string) string {
 	return value
 }
 
-// put writes a flag once: where it stood first, or behind the others.
+// put writes a flag once: where it stood first, or in front of the others, since
+// the last word may be a flag that takes the next one for its value.
 func (l *commandLine) put(name, value string) (was string) {
 	at, was := l.take(name, false)
 	if at < 0 {
-		at = l.end()
+		at = l.flags
 	}
 	w := commandWord{text: "--" + name + "=" + value}
 	switch {

@@ -128,11 +128,11 @@ func decodePod(manifest []byte) (object, error) {
 	if m.Problem != "" {
 		return nil, errors.New(string(m.Problem))
 	}
-	text, err := yaml.YAMLToJSON(manifest)
+	asJSON, err := yaml.YAMLToJSON(manifest)
 	if err != nil {
 		return nil, errors.New("it is no YAML of a pod" + whereIn(err))
 	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder := json.NewDecoder(bytes.NewReader(asJSON))
 	decoder.UseNumber()
 	var pod object
 	if err := decoder.Decode(&pod); err != nil {

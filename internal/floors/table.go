@@ -66,6 +66,7 @@ var Packages = []Package{
 	{Floor: 2, Dir: "internal/etcd", Line: "asks etcd for its members and their health, takes a snapshot; with the node's own certificate"},
 	{Floor: 2, Dir: "internal/host", Line: "files below a root, /proc, the node's clock; the only writer, the lock, the end of a process", May: []string{"golang.org/x/sys/unix"}},
 	{Floor: 2, Dir: "internal/journal", Line: "the record of what is changed: intended, done, proven; checked line by line"},
+	{Floor: 2, Dir: "internal/steer", Line: "new connections to another listener (sk_lookup, nftables), established ones held for a moment", May: []string{"golang.org/x/sys/unix", "github.com/cilium/ebpf", "github.com/google/nftables", "github.com/vishvananda/netlink", "github.com/vishvananda/netns"}},
 	{Floor: 2, Dir: "internal/wire", Line: "TLS handshakes without credentials, GET /version"},
 
 	{Floor: 3, Dir: "internal/execute", Line: "does a plan: check, journal, back up, do, prove, close; resumes what was cut off"},

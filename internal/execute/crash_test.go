@@ -6,17 +6,20 @@ package execute_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"perennial.dev/perennial/internal/crashdisk"
+	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/finding"
 	"perennial.dev/perennial/internal/host"
 	"perennial.dev/perennial/internal/journal"
@@ -43,6 +46,10 @@ type crashes struct {
 	cut   map[string]bool
 	// rebooted: what runs has started anew since the plan was made.
 	rebooted bool
+	broken   []string // what is missing before the plan, by credential and code
+	made     []string // files that the plan makes
+	undo     bool     // the plan takes them away again
+	scope    fact.Scope
 }
 
 // TestPowerFailures cuts the power at every point of renewals, and of taking
@@ -74,22 +81,29 @@ func TestPowerFailures(t *testing.T) {
 				}
 				age(t, n.Root)
 			}
-			run := crashes{t: t, mayPart: c.newKey, depth: c.depth, cut: map[string]bool{}, looks: map[string]plan.Seen{}, counts: map[string]int{}, old: content(t, n.Root)}
-			states := run.of(n.Root, func(tr *tree) {
-				p := tr.renewalOrUndo(c.undo, c.newKey, c.names)
-				if said := strings.Contains(fmt.Sprint(p.Steps), "do not belong together"); said != c.newKey {
-					t.Errorf("that a component may not start is said: %v", said)
-				}
-				out, err := tr.runner.Run(context.Background(), p)
-				if err != nil || out.Result != journal.Done || len(out.Steps) != len(p.Steps) {
-					t.Fatalf("%+v, %v", out, err)
-				}
-			})
-			t.Logf("%d states of the disk: %v; in %d of them a component could not start before", states, run.counts, run.apart)
-			if run.apart > 0 != c.newKey {
-				t.Errorf("a component could not start in %d states", run.apart)
-			}
+			run := crashes{t: t, depth: c.depth, undo: c.undo}
+			run.all(n.Root, c.newKey, func(tr *tree) plan.Plan { return tr.renewalOrUndo(c.undo, c.newKey, c.names) })
 		})
+	}
+}
+
+// all does a plan and cuts it off everywhere.
+func (c *crashes) all(root string, mayPart bool, planned func(*tree) plan.Plan) {
+	c.t.Helper()
+	c.mayPart, c.cut, c.looks, c.counts, c.old = mayPart, map[string]bool{}, map[string]plan.Seen{}, map[string]int{}, content(c.t, root)
+	states := c.of(root, func(tr *tree) {
+		p := planned(tr)
+		if said := strings.Contains(fmt.Sprint(p.Steps), "do not belong together"); said != mayPart && c.made == nil {
+			c.t.Errorf("that a component may not start is said: %v", said)
+		}
+		out, err := tr.runner.Run(context.Background(), p)
+		if err != nil || out.Result != journal.Done || len(out.Steps) != len(p.Steps) {
+			c.t.Fatalf("%+v, %v", out, err)
+		}
+	})
+	c.t.Logf("%d states of the disk: %v; in %d of them a component could not start before", states, c.counts, c.apart)
+	if c.apart > 0 != mayPart {
+		c.t.Errorf("a component could not start in %d states", c.apart)
 	}
 }
 
@@ -125,6 +139,7 @@ func (c *crashes) of(root string, do func(*tree)) (states int) {
 func (c *crashes) boot(root string, around host.Around) *tree {
 	tr := boot(c.t, root, around)
 	tr.looks = c.looks
+	tr.scope.RequestDir = c.scope.RequestDir
 	if c.rebooted {
 		for name := range tr.started { // the same each time, so that looks are
 			tr.started[name] = tr.started[name].Add(10 * time.Second)
@@ -145,7 +160,7 @@ func (c *crashes) start(s crashdisk.State) (more int) {
 		c.t.Fatal(err)
 	}
 	age(c.t, dir)
-	if cold := faults(c.boot(dir, nil).see()); len(cold) > 0 {
+	if cold := c.unknown(faults(c.boot(dir, nil).see())); len(cold) > 0 {
 		c.apart++
 		if !c.mayPart || len(cold) > 1 || !strings.Contains(cold[0], string(finding.KeyMismatch)) {
 			c.t.Errorf("%v: cannot start: %q", s, cold)
@@ -167,6 +182,13 @@ func (c *crashes) start(s crashdisk.State) (more int) {
 	return 0
 }
 
+// unknown leaves out of faults what the plan was made for.
+func (c *crashes) unknown(all []string) []string {
+	return slices.DeleteFunc(all, func(fault string) bool {
+		return slices.ContainsFunc(c.broken, func(known string) bool { return strings.HasPrefix(fault, known+":") })
+	})
+}
+
 func (c *crashes) contentOf(s crashdisk.State, dir string) string {
 	record, _ := s.ReadFile(state + "/journal/" + journal.Name) // none is a content, too
 	return fmt.Sprintf("%q %q", record, content(c.t, dir))
@@ -185,11 +207,15 @@ func unsynced(op host.Op, do func() error) error {
 func (c *crashes) ended(s crashdisk.State, tr *tree) {
 	c.t.Helper()
 	seen := tr.see()
-	if broken := faults(seen); len(broken) > 0 {
-		c.t.Errorf("%v: ended with %q", s, broken)
-	}
 	plans := tr.journal.Plans()
 	now := content(c.t, tr.root)
+	broken := faults(seen)
+	if maps.Equal(now, c.old) != c.undo {
+		broken = c.unknown(broken)
+	}
+	if len(broken) > 0 {
+		c.t.Errorf("%v: ended with %q", s, broken)
+	}
 	last := journal.Plan{}
 	if len(plans) > 0 {
 		last = plans[len(plans)-1]
@@ -214,17 +240,29 @@ func (c *crashes) ended(s crashdisk.State, tr *tree) {
 	}
 	c.counts["done and proven"]++
 	for name := range now {
-		if _, known := c.old[name]; !known {
+		if _, known := c.old[name]; !known && !slices.Contains(c.made, name) {
 			c.t.Errorf("%v: %s was left behind", s, name)
 		}
 	}
 }
 
-// content is what the files of Kubernetes and their modes are, by path.
+// content is what the files of Kubernetes and of its users and their modes are,
+// by path.
 func content(t testing.TB, root string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
-	err := filepath.WalkDir(filepath.Join(root, "etc"), func(name string, d fs.DirEntry, err error) error {
+	for _, dir := range []string{"etc", "root", "home", "var/lib/kubelet"} {
+		contentBelow(t, root, dir, all)
+	}
+	return all
+}
+
+func contentBelow(t testing.TB, root, dir string, all map[string]string) {
+	t.Helper()
+	err := filepath.WalkDir(filepath.Join(root, dir), func(name string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
 		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
@@ -240,5 +278,4 @@ func content(t testing.TB, root string) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return all
 }

@@ -20,6 +20,13 @@ const requests = "/root/requests"
 // outside is a node whose CAs' keys are elsewhere.
 func outside(t *testing.T) *node {
 	n := newNode(t, testnode.Options{})
+	signedElsewhere(n.Node)
+	n.scope.RequestDir = requests
+	return n
+}
+
+// signedElsewhere takes the CAs' keys off a node.
+func signedElsewhere(n *testnode.Node) {
 	for _, key := range []string{"/ca.key", "/etcd/ca.key", "/front-proxy-ca.key"} {
 		n.Remove(pkiDir + key)
 	}
@@ -28,31 +35,34 @@ func outside(t *testing.T) *node {
 		n.Edit("/etc/kubernetes/manifests/kube-controller-manager.yaml", "    - --cluster-signing-"+flag+"\n", "")
 	}
 	n.Write(requests+"/README", 0o600, nil)
-	n.scope.RequestDir = requests
-	return n
 }
 
 // sign is what the external CA does with a request.
 func (n *node) sign(ca, name string, change func(*x509.Certificate)) {
 	n.t.Helper()
+	sign(n.t, n.Node, n.now, ca, name, change)
+}
+
+func sign(t testing.TB, n *testnode.Node, now time.Time, ca, name string, change func(*x509.Certificate)) {
+	t.Helper()
 	block, _ := pem.Decode(n.Read(requests + "/" + name + ".csr"))
 	if block == nil {
-		n.t.Fatalf("%s.csr is no PEM", name)
+		t.Fatalf("%s.csr is no PEM", name)
 	}
 	request, err := x509.ParseCertificateRequest(block.Bytes)
 	if err != nil {
-		n.t.Fatal(err)
+		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(n.now.Unix()), RawSubject: request.RawSubject, ExtraExtensions: request.Extensions,
-		NotBefore: n.now.Add(-time.Hour), NotAfter: n.now.AddDate(2, 0, 0),
+		SerialNumber: big.NewInt(now.Unix()), RawSubject: request.RawSubject, ExtraExtensions: request.Extensions,
+		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(2, 0, 0),
 	}
 	if change != nil {
 		change(template)
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, n.CAs[ca].Cert, request.PublicKey, n.CAs[ca].Key)
 	if err != nil {
-		n.t.Fatal(err)
+		t.Fatal(err)
 	}
 	n.Write(requests+"/"+name+".crt", 0o644, testnode.Block("CERTIFICATE", der))
 }

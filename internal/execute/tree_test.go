@@ -61,6 +61,7 @@ type tree struct {
 	runner  *execute.Runner
 	started map[string]time.Time // by component
 	looks   map[string]plan.Seen // by what there was to see; nil: each look is a new one
+	scope   fact.Scope           // of the looks
 }
 
 // boot starts the program on a tree, as after a start of the machine.
@@ -71,7 +72,8 @@ func boot(t testing.TB, root string, around host.Around) *tree {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { files.Close() })
-	tr := &tree{t: t, root: root, disk: host.NewDisk(files, around), started: map[string]time.Time{}}
+	tr := &tree{t: t, root: root, disk: host.NewDisk(files, around), started: map[string]time.Time{},
+		scope: fact.Scope{Root: root, KubernetesDir: layout.DefaultKubernetesDir}}
 	for _, name := range []string{layout.ControllerManager, layout.Scheduler} {
 		tr.started[name] = testnode.Start.Add(59 * time.Minute)
 	}
@@ -141,7 +143,7 @@ func (tr *tree) scene() string {
 }
 
 func (tr *tree) look(ctx context.Context) (plan.Seen, error) {
-	rec, _ := source.Survey(ctx, fact.Scope{Root: tr.root, KubernetesDir: layout.DefaultKubernetesDir}, source.Options{})
+	rec, _ := source.Survey(ctx, tr.scope, source.Options{})
 	rec.Scope.Root = "/"
 	for i, f := range rec.Facts {
 		if node, ok := f.(fact.Node); ok {
@@ -196,9 +198,13 @@ func (tr *tree) see() plan.Seen {
 // renewal plans the renewal of everything, or of what is named.
 func (tr *tree) renewal(newKey bool, names ...string) plan.Plan {
 	tr.t.Helper()
-	p, err := plan.ForRenewal(tr.see(), plan.RenewOptions{
-		ID: "p1", Now: tr.runner.Now(), Names: names, All: len(names) == 0, Policy: policy.Default(), NewKey: newKey,
-	})
+	return tr.plan(plan.RenewOptions{ID: "p1", Names: names, All: len(names) == 0, NewKey: newKey})
+}
+
+func (tr *tree) plan(o plan.RenewOptions) plan.Plan {
+	tr.t.Helper()
+	o.Now, o.Policy = tr.runner.Now(), policy.Default()
+	p, err := plan.ForRenewal(tr.see(), o)
 	if err != nil {
 		tr.t.Fatal(err)
 	}

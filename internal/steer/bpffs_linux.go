@@ -19,11 +19,15 @@ func makeDir(dir string) error {
 	if err := pinnable(dir); err != nil {
 		return err
 	}
-	if inBPFFS(dir) {
+	inside, err := inBPFFS(dir)
+	if err != nil {
+		return err
+	}
+	if inside {
 		return os.MkdirAll(dir, 0o700)
 	}
 	if !below(dir, Root) {
-		return errors.New("no BPF file system is mounted above it")
+		return errNoBPFFS(dir)
 	}
 	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC | unix.MS_RELATIME
 	if err := unix.Mount("bpf", Root, "bpf", flags, "mode=0700"); err != nil {
@@ -35,11 +39,14 @@ func makeDir(dir string) error {
 // mountable says whether makeDir would find or be able to mount a BPF file
 // system. The mount that it tries is attached nowhere.
 func mountable(dir string) error {
-	if err := pinnable(dir); err != nil || inBPFFS(dir) {
+	if err := pinnable(dir); err != nil {
+		return err
+	}
+	if inside, err := inBPFFS(dir); inside || err != nil {
 		return err
 	}
 	if !below(dir, Root) {
-		return fmt.Errorf("no BPF file system is mounted above %s", dir)
+		return errNoBPFFS(dir)
 	}
 	if _, err := os.Stat(Root); err != nil {
 		return fmt.Errorf("%w: BPF file systems are missing: %w", ErrKernel, err)
@@ -78,16 +85,20 @@ func pinnable(dir string) error {
 
 func below(path, dir string) bool { return strings.HasPrefix(path, dir+"/") }
 
+func errNoBPFFS(dir string) error {
+	return fmt.Errorf("no BPF file system is mounted above %s", dir)
+}
+
 // inBPFFS says whether the path, or what exists of it, is in a BPF file system.
-func inBPFFS(path string) bool {
+func inBPFFS(path string) (bool, error) {
 	for {
 		var at unix.Statfs_t
 		err := unix.Statfs(path, &at)
 		if err == nil {
-			return uint32(at.Type) == unix.BPF_FS_MAGIC // its type differs by architecture
+			return uint32(at.Type) == unix.BPF_FS_MAGIC, nil // its type differs by architecture
 		}
 		if !errors.Is(err, fs.ErrNotExist) || path == "/" {
-			return false
+			return false, fmt.Errorf("looking for a BPF file system at %s: %w", path, refused(err))
 		}
 		path = filepath.Dir(path)
 	}

@@ -186,8 +186,8 @@ func (l Lookup) Off() error {
 
 // Detach removes the steering, whatever is there of it, and its directory.
 func (l Lookup) Detach() error {
-	err := pinnable(l.Dir)
-	if err == nil && inBPFFS(l.Dir) {
+	inside, err := inBPFFS(l.Dir)
+	if inside && err == nil {
 		l.end()
 		err = unpin(l.Dir)
 	}
@@ -281,8 +281,8 @@ func (p *pinned) state() (s State, err error) {
 // Leftovers lists the steerings in a directory, by name, also those of which
 // only an empty directory is left. None is fine.
 func Leftovers(parent string) ([]Lookup, error) {
-	if !inBPFFS(parent) {
-		return nil, nil
+	if inside, err := inBPFFS(parent); !inside || err != nil {
+		return nil, err
 	}
 	entries, err := os.ReadDir(parent)
 	if errors.Is(err, fs.ErrNotExist) {

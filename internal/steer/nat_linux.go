@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"slices"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/binaryutil"
@@ -60,9 +61,16 @@ func (n NAT) On(t Target, to uint16) error {
 }
 
 func natOn(c *nftables.Conn, t Target, to uint16) error {
+	before, err := natTables(c)
+	if err != nil {
+		return err
+	}
 	for _, f := range natFamilies {
-		if f.wanted(t) {
-			f.write(c, t, to)
+		switch {
+		case f.wanted(t):
+			f.write(c, hooksFor(t), f.rules(t, to))
+		case slices.Contains(before, f):
+			f.write(c, idleHooks, keeper())
 		}
 	}
 	// Both families go in one batch: all of it happens, or nothing.
@@ -79,23 +87,43 @@ func (f natFamily) wanted(t Target) bool {
 	return f.length == 4 && v4 || f.length == 16 && v6
 }
 
-func (f natFamily) write(c *nftables.Conn, t Target, to uint16) {
-	table := c.AddTable(f.table())
+// hooksFor are where connections of the target come by: from outside, and from
+// the machine itself.
+func hooksFor(t Target) map[string]*nftables.ChainHook {
 	hooks := map[string]*nftables.ChainHook{"prerouting": nftables.ChainHookPrerouting}
 	if !t.RemoteOnly {
 		hooks["output"] = nftables.ChainHookOutput
 	}
+	return hooks
+}
+
+// write replaces the rules of a family, and makes what is missing of chains.
+func (f natFamily) write(c *nftables.Conn, hooks map[string]*nftables.ChainHook, rules []*nftables.Rule) {
+	table := c.AddTable(f.table())
 	c.FlushTable(table)
 	for name, hook := range hooks {
 		chain := c.AddChain(&nftables.Chain{
 			Name: name, Table: table, Type: nftables.ChainTypeNAT, Hooknum: hook,
 			Priority: nftables.ChainPriorityRef(natPriority),
 		})
-		for _, r := range f.rules(t, to) {
-			r.Table, r.Chain = table, chain
-			c.AddRule(r)
+		for _, r := range rules {
+			c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: r.Exprs, UserData: r.UserData})
 		}
 	}
+}
+
+// idleHooks are where keeper's rule goes.
+var idleHooks = hooksFor(Target{RemoteOnly: true})
+
+// keeper is a rule without an effect. It asks for the state of connections, so
+// the kernel goes on tracking them where nobody else wants that; otherwise the
+// translated ones would be forgotten, and reset, with the last rule that
+// translates.
+func keeper() []*nftables.Rule {
+	return []*nftables.Rule{{
+		Exprs:    []expr.Any{&expr.Ct{Key: expr.CtKeySTATE, Register: 1}},
+		UserData: userdata.AppendString(nil, userdata.TypeComment, noteKeeper),
+	}}
 }
 
 func (f natFamily) rules(t Target, to uint16) []*nftables.Rule {
@@ -160,10 +188,10 @@ func newConnectionTo(port uint16) []expr.Any {
 	}
 }
 
-// Off removes the rules. Established connections go on being translated as
+// Off removes the rules that translate. Established connections go on being translated as
 // long as the tables are there. It is no error when nothing is there.
 func (n NAT) Off() error {
-	if err := n.eachTable(func(c *nftables.Conn, t *nftables.Table) { c.FlushTable(t) }); err != nil {
+	if err := n.eachTable(func(c *nftables.Conn, f natFamily) { f.write(c, idleHooks, keeper()) }); err != nil {
 		return fmt.Errorf("removing the rules of the tables %s: %w", NATTable, err)
 	}
 	return nil
@@ -173,20 +201,20 @@ func (n NAT) Off() error {
 // it is for when the process they were sent to has ended. It is no error when
 // nothing is there.
 func (n NAT) Detach() error {
-	if err := n.eachTable(func(c *nftables.Conn, t *nftables.Table) { c.DelTable(t) }); err != nil {
+	if err := n.eachTable(func(c *nftables.Conn, f natFamily) { c.DelTable(f.table()) }); err != nil {
 		return fmt.Errorf("removing the tables %s: %w", NATTable, err)
 	}
 	return nil
 }
 
-func (n NAT) eachTable(do func(*nftables.Conn, *nftables.Table)) error {
+func (n NAT) eachTable(do func(*nftables.Conn, natFamily)) error {
 	return n.with(func(c *nftables.Conn) error {
 		found, err := natTables(c)
 		if err != nil || len(found) == 0 {
 			return err
 		}
 		for _, f := range found {
-			do(c, f.table())
+			do(c, f)
 		}
 		return c.Flush()
 	})
@@ -208,7 +236,8 @@ func natTables(c *nftables.Conn) ([]natFamily, error) {
 	return found, nil
 }
 
-// State tells what is there. Idle is where there are tables without rules.
+// State tells what is there. Idle is where nothing is
+// translated any more but what is established.
 func (n NAT) State() (State, error) {
 	var s State
 	err := n.with(func(c *nftables.Conn) (err error) {
@@ -254,6 +283,9 @@ func natState(c *nftables.Conn) (State, error) {
 // add reads a rule into the state.
 func (s *State) add(r *nftables.Rule) error {
 	text, _ := userdata.GetString(r.UserData, userdata.TypeComment)
+	if text == noteKeeper {
+		return nil
+	}
 	note, err := parseNote(text)
 	if err != nil {
 		return fmt.Errorf("%w: a rule with the comment %q", ErrDiffers, text)
@@ -275,6 +307,7 @@ func (s *State) add(r *nftables.Rule) error {
 // out when it is the caller's own, which needs fewer rights.
 func (n NAT) with(do func(*nftables.Conn) error) error {
 	var options []nftables.ConnOption
+	needed := []capability{capNetAdmin}
 	if n.NetNS != "" {
 		ns, err := os.Open(n.NetNS)
 		if err != nil {
@@ -283,6 +316,7 @@ func (n NAT) with(do func(*nftables.Conn) error) error {
 		defer ns.Close()
 		if !ownNetNS(ns) {
 			options = append(options, nftables.WithNetNSFd(int(ns.Fd())))
+			needed = append(needed, capSysAdmin)
 		}
 	}
 	c, err := nftables.New(append(options, nftables.AsLasting())...)
@@ -293,7 +327,7 @@ func (n NAT) with(do func(*nftables.Conn) error) error {
 	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.EAFNOSUPPORT), errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%w translate ports by nftables: %w", ErrKernel, err)
 	case err != nil:
-		return refused(err, capNetAdmin, capSysAdmin)
+		return refused(err, needed...)
 	}
 	return nil
 }

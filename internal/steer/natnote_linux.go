@@ -20,6 +20,7 @@ const (
 	noteFormat = "port %d to %d at %s"
 	noteEvery  = "every-address"
 	noteRemote = " from elsewhere"
+	noteKeeper = "keeps what is established translated"
 )
 
 func (n natNote) String() string {

@@ -13,6 +13,7 @@ import (
 	"os"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netns"
@@ -89,6 +90,9 @@ func reach(ctx context.Context, netnsPath string, to netip.AddrPort) (err error)
 	if err := join(here, there, int(target.Fd()), name, pair); err != nil {
 		return fmt.Errorf("joining it by a pair of links: %w", refused(err, capNetAdmin))
 	}
+	if err := settle(ctx, here, there, name, pair, to.Addr()); err != nil {
+		return err
+	}
 	connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", to.String())
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotReached, err)
@@ -115,6 +119,50 @@ func join(here, there *netlink.Handle, target int, name string, pair linkPair) e
 		return err
 	}
 	return here.RouteAdd(&netlink.Route{LinkIndex: index, Gw: pair.there.Addr().AsSlice()})
+}
+
+// settleTime is how long the links may take to work. It is some milliseconds.
+const settleTime = 3 * time.Second
+
+// settle waits until the kernel has brought up both ends: it does so some time
+// after it is told to, and what is sent before then is lost, or has no way.
+func settle(ctx context.Context, here, there *netlink.Handle, name string, pair linkPair, to netip.Addr) error {
+	for deadline := time.Now().Add(settleTime); ; time.Sleep(2 * time.Millisecond) {
+		err := errors.Join(works(here, "probe", to), works(there, name, pair.here.Addr()))
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case time.Now().After(deadline):
+			return fmt.Errorf("waiting for the pair of links: %w", err)
+		}
+	}
+}
+
+// works says whether an end of the pair is up, may use its address, and has a
+// way to another one.
+func works(h *netlink.Handle, name string, to netip.Addr) error {
+	l, err := h.LinkByName(name)
+	if err != nil {
+		return err
+	}
+	if state := l.Attrs().OperState; state != netlink.OperUp {
+		return fmt.Errorf("%s is %s", name, state)
+	}
+	held, err := h.AddrList(l, netlink.FAMILY_ALL)
+	if err != nil {
+		return err
+	}
+	for _, a := range held {
+		// The one that the kernel makes of the link's hardware address waits
+		// for its neighbours' objections; it is not needed.
+		if a.Flags&unix.IFA_F_TENTATIVE != 0 && !a.IP.IsLinkLocalUnicast() {
+			return fmt.Errorf("%s may not be used yet", a.IP)
+		}
+	}
+	_, err = h.RouteGet(to.AsSlice())
+	return err
 }
 
 func bringUp(h *netlink.Handle, name string, address netip.Prefix) (index int, err error) {

@@ -29,8 +29,15 @@ func refused(err error, needed ...capability) error {
 	if !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) {
 		return err
 	}
-	if lacking := missing(needed); len(lacking) > 0 {
-		return fmt.Errorf("%w: %s is missing", ErrRights, strings.Join(lacking, " and "))
+	switch lacking := missing(needed); len(lacking) {
+	case 0:
+	case 1:
+		return fmt.Errorf("%w: %s is missing", ErrRights, lacking[0])
+	default:
+		return fmt.Errorf("%w: %s are missing", ErrRights, strings.Join(lacking, " and "))
+	}
+	if errors.Is(err, unix.EACCES) {
+		return fmt.Errorf("%w: %w", ErrRights, err)
 	}
 	return fmt.Errorf("%w, by something else than capabilities (seccomp, a security module, a user namespace): %w", ErrRights, err)
 }

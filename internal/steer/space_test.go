@@ -58,7 +58,16 @@ func newSpace(t *testing.T) *space {
 		t.Fatal(err)
 	}
 	s := &space{path: fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), file.Fd()), inode: inode}
-	s.do(t, func() { err = addresses("lo", node4+"/32", other4+"/32", node6+"/128") })
+	s.do(t, func() {
+		err = addresses("lo", node4+"/32", other4+"/32", node6+"/128")
+		// The kernel makes the way to an IPv6 address a moment later.
+		for range 1000 {
+			if _, wait := netlink.RouteGet(net.ParseIP(node6)); wait == nil {
+				return
+			}
+			time.Sleep(time.Millisecond)
+		}
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -214,7 +214,11 @@ func ask(ctx context.Context, s Streams) error {
 }
 
 func (b *bench) progress(e execute.Event) {
-	if e.Result == "" {
+	switch {
+	case e.Result == "" && e.Text != "":
+		fmt.Fprintf(b.streams.Err, "    %s\n", fact.Text(e.Text))
+		return
+	case e.Result == "":
 		fmt.Fprintf(b.streams.Err, "%2d  %s ...\n", e.Step.Number, fact.Text(e.Step.Title))
 		return
 	}

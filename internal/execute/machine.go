@@ -13,7 +13,10 @@ import (
 )
 
 // Machine is the Hands of the running machine.
-type Machine struct{ Disk *host.Disk }
+type Machine struct {
+	Disk *host.Disk
+	Bridge
+}
 
 var _ Hands = Machine{}
 

@@ -92,11 +92,11 @@ func (r *Runner) answers(ctx context.Context, s plan.Step, silent quiet) proof {
 			continue
 		case answer == plan.Unknown && silent[i]:
 			still = append(still, why)
-			p.patience = max(p.patience, min(untilSilent, r.Patience[e.Predicate]))
+			p.patience = max(p.patience, min(untilSilent, r.patience(e)))
 			continue
 		}
 		open = append(open, why)
-		p.patience = max(p.patience, r.Patience[e.Predicate])
+		p.patience = max(p.patience, r.patience(e))
 		if p.answer != plan.No {
 			p.answer = answer
 		}
@@ -110,10 +110,17 @@ func (r *Runner) answers(ctx context.Context, s plan.Step, silent quiet) proof {
 	return p
 }
 
+func (r *Runner) patience(e plan.Expect) time.Duration {
+	if e.Within.Duration > 0 {
+		return e.Within.Duration
+	}
+	return r.Patience[e.Predicate]
+}
+
 func (r *Runner) longest(s plan.Step) time.Duration {
 	patience := time.Duration(0)
 	for _, e := range s.Expect {
-		patience = max(patience, r.Patience[e.Predicate])
+		patience = max(patience, r.patience(e))
 	}
 	return patience
 }

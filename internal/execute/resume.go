@@ -28,29 +28,38 @@ func (r *Runner) Resume(ctx context.Context, cut journal.Plan) (Outcome, error) 
 	if err := r.sweep(ctx, p); err != nil {
 		return out, err
 	}
-	for _, s := range p.Steps {
+	var problems []error
+	left := p.Steps
+	for i, s := range p.Steps {
 		done, begun := tried(cut, s.Number)
-		if !begun {
+		if !begun && (out.Result == journal.Done || s.Always) {
 			break
 		}
-		if done.Outcome == nil {
-			if err := r.close(p, s, r.resumeStep(ctx, p, s, done.Intent.Files), &out); err != nil || out.Result != journal.Done {
-				return out, err
+		left = p.Steps[i+1:]
+		switch {
+		case !begun:
+		case done.Outcome == nil:
+			e := r.resumeStep(ctx, p, s, done.Intent.Files)
+			if problems = append(problems, e.err); e.result == "" {
+				return out, errors.Join(problems...)
 			}
-			continue
-		}
-		out.Steps = append(out.Steps, StepResult{Number: s.Number, Result: done.Outcome.Result, Proof: string(done.Outcome.Proof)})
-		if done.Outcome.Result != journal.Done {
-			out.Result = done.Outcome.Result
-			return out, r.record(journal.End{Plan: p.ID, Result: out.Result})
+			if err := r.close(p, s, e, &out); err != nil {
+				return out, errors.Join(append(problems, err)...)
+			}
+		default:
+			out.Steps = append(out.Steps, StepResult{Number: s.Number, Result: done.Outcome.Result, Proof: string(done.Outcome.Proof)})
+			if done.Outcome.Result != journal.Done && out.Result == journal.Done {
+				out.Result = done.Outcome.Result
+			}
 		}
 	}
-	if slices.ContainsFunc(p.Steps[len(out.Steps):], dated) {
+	if out.Result == journal.Done && slices.ContainsFunc(left, dated) {
 		if err := r.clock(ctx); err != nil {
-			return out, err
+			return out, errors.Join(append(problems, err)...)
 		}
 	}
-	return r.from(ctx, p, out)
+	out, err := r.from(ctx, p, left, out)
+	return out, errors.Join(append(problems, err)...)
 }
 
 // sweep removes what was half-written when the plan was cut off. Some of it
@@ -83,6 +92,7 @@ func tried(cut journal.Plan, number int) (journal.Try, bool) {
 // answered; only then is it left unproven, since what else is to be renewed may
 // be what it needs to answer again.
 func (r *Runner) resumeStep(ctx context.Context, p plan.Plan, s plan.Step, changes []journal.File) ending {
+	r.tell(s, "", "")
 	r.tell(s, "", "finishing what was cut off")
 	for _, c := range changes {
 		now, err := r.Hands.Digest(ctx, c.Path)
@@ -133,6 +143,9 @@ func (r *Runner) leave(ctx context.Context, p plan.Plan, s plan.Step, c journal.
 // the step: after a failure of the power everything has started again, before
 // or after the files were replaced.
 func (r *Runner) restart(ctx context.Context, s plan.Step) error {
+	if s.Bridge != nil {
+		return r.exchange(ctx, s)
+	}
 	seen, err := r.Eyes.Look(ctx)
 	if err != nil {
 		return err

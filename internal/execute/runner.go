@@ -39,6 +39,7 @@ type Hands interface {
 	// Stop ends a process, if it is still the one described; otherwise it
 	// fails with ErrGone.
 	Stop(ctx context.Context, stop plan.Stop) error
+	Bridge
 	// Sweep removes what a run that was cut off has left half-written in
 	// directories.
 	Sweep(ctx context.Context, dirs ...string) error
@@ -48,6 +49,29 @@ type Hands interface {
 type Access struct {
 	Mode     uint32
 	UID, GID int
+}
+
+// Bridge puts up and takes down what serves while an API server is replaced.
+// Each of its calls may be repeated, and none of what it puts up needs this
+// program to live on.
+type Bridge interface {
+	// Standby makes the content of the standby's manifest of the main one's.
+	Standby(ctx context.Context, b plan.Bridge) ([]byte, error)
+	// Guard keeps the service kubernetes from losing its endpoints.
+	Guard(ctx context.Context, b plan.Bridge) error
+	// Unguard removes the guard.
+	Unguard(ctx context.Context, b plan.Bridge) error
+	// Steer leads new connections to the process that listens on the standby's
+	// port.
+	Steer(ctx context.Context, b plan.Bridge, pid int) error
+	// Unsteer leads them back, and leaves nothing behind.
+	Unsteer(ctx context.Context, b plan.Bridge) error
+	// Hold keeps what arrives on a process's established connections to a port
+	// from it, for a moment; the kernel ends that by itself after HoldLimit, and
+	// the function before.
+	Hold(ctx context.Context, b plan.Bridge, pid, port int) (count int, release func() error, err error)
+	// Listens says whether a process accepts connections on a port.
+	Listens(pid, port int) bool
 }
 
 // Eyes look at the node.
@@ -99,6 +123,12 @@ var DefaultPatience = map[plan.Predicate]time.Duration{
 	plan.IdentityCurrent: 6 * time.Minute,
 	plan.Restarted:       6 * time.Minute,
 	plan.Answers:         6 * time.Minute,
+	plan.Ready:           6 * time.Minute,
+	plan.Reaches:         20 * time.Second,
+	plan.LoopbackNew:     20 * time.Second,
+	plan.Guarded:         20 * time.Second,
+	plan.Unguarded:       20 * time.Second,
+	plan.Ended:           3 * time.Minute,
 }
 
 // StepResult is how one step ended, with the proof in words.
@@ -169,21 +199,31 @@ func (r *Runner) Run(ctx context.Context, p plan.Plan) (Outcome, error) {
 	if err := r.record(journal.Begin{Plan: p.ID, Content: body, Undoes: p.Undoes}); err != nil {
 		return Outcome{Plan: p.ID, Result: journal.Failed}, err
 	}
-	return r.from(ctx, p, Outcome{Plan: p.ID, Result: journal.Done})
+	return r.from(ctx, p, p.Steps, Outcome{Plan: p.ID, Result: journal.Done})
 }
 
-// from does the steps that have no result yet.
-func (r *Runner) from(ctx context.Context, p plan.Plan, out Outcome) (Outcome, error) {
-	for _, s := range p.Steps[len(out.Steps):] {
+// from does the steps that are left. After one that was not done, only those
+// follow that take away what was put up.
+func (r *Runner) from(ctx context.Context, p plan.Plan, left []plan.Step, out Outcome) (Outcome, error) {
+	var problems []error
+	for _, s := range left {
+		if out.Result != journal.Done && !s.Always {
+			continue
+		}
 		if err := ctx.Err(); err != nil {
-			return out, interrupted("before", s, err)
+			return out, errors.Join(append(problems, interrupted("before", s, err))...)
 		}
 		r.tell(s, "", "")
-		if err := r.close(p, s, r.step(ctx, p, s), &out); err != nil || out.Result != journal.Done {
-			return out, err
+		e := r.step(ctx, p, s)
+		if problems = append(problems, e.err); e.result == "" {
+			return out, errors.Join(problems...)
+		}
+		if err := r.close(p, s, e, &out); err != nil {
+			return out, errors.Join(append(problems, err)...)
 		}
 	}
-	return out, r.record(journal.End{Plan: p.ID, Result: journal.Done})
+	problems = append(problems, r.record(journal.End{Plan: p.ID, Result: out.Result}))
+	return out, errors.Join(problems...)
 }
 
 // ending is how a step ended. Without a result the journal has an intent
@@ -199,14 +239,10 @@ func failed(err error) ending {
 	return ending{result: journal.Failed, proof: err.Error(), err: err}
 }
 
-// close writes down how a step ended, and with a step that is not done, the
-// plan.
+// close writes down how a step ended.
 func (r *Runner) close(p plan.Plan, s plan.Step, e ending, out *Outcome) error {
-	if e.result == "" {
-		return e.err
-	}
 	out.Steps = append(out.Steps, StepResult{s.Number, e.result, e.proof, e.unproven})
-	if e.result != journal.Done {
+	if e.result != journal.Done && out.Result == journal.Done {
 		out.Result = e.result
 	}
 	proof := e.proof
@@ -214,13 +250,10 @@ func (r *Runner) close(p plan.Plan, s plan.Step, e ending, out *Outcome) error {
 		proof += "; not proven: " + e.unproven
 	}
 	if err := r.record(journal.Outcome{Plan: p.ID, Step: s.Number, Result: e.result, Proof: fact.Text(proof)}); err != nil {
-		return errors.Join(e.err, err)
+		return err
 	}
 	r.tell(s, e.result, proof)
-	if e.result == journal.Done {
-		return nil
-	}
-	return errors.Join(e.err, r.record(journal.End{Plan: p.ID, Result: e.result}))
+	return nil
 }
 
 func (r *Runner) record(rec journal.Record) error { return r.Journal.Append(r.Now(), rec) }
@@ -257,6 +290,9 @@ var verbs = map[plan.Verb]verb{
 	plan.Turn:    {prepare: (*Runner).turned},
 	plan.Restore: {prepare: (*Runner).restored},
 	plan.Restart: {act: (*Runner).restart},
+	plan.Standby: {prepare: (*Runner).standby},
+	plan.Guard:   {act: (*Runner).guard},
+	plan.Steer:   {act: (*Runner).steer},
 }
 
 // step does one step and proves it.
@@ -271,6 +307,9 @@ func (r *Runner) step(ctx context.Context, p plan.Plan, s plan.Step) ending {
 				return failed(err)
 			}
 		}
+	}
+	if err := r.pause(ctx, s); err != nil {
+		return ending{err: interrupted("before", s, err)}
 	}
 	silent, err := r.silent(ctx, s)
 	if err != nil {
@@ -298,8 +337,11 @@ func (r *Runner) step(ctx context.Context, p plan.Plan, s plan.Step) ending {
 }
 
 func (r *Runner) notActed(ctx context.Context, s plan.Step, err error) ending {
-	if ctx.Err() != nil { // it may or may not have had its effect
+	switch {
+	case ctx.Err() != nil: // it may or may not have had its effect
 		return ending{err: interrupted("in", s, err)}
+	case errors.Is(err, errStands):
+		return ending{err: err}
 	}
 	return failed(err)
 }
@@ -367,7 +409,10 @@ func (r *Runner) stageOne(ctx context.Context, name string, s plan.Step, c conte
 // finish puts the new contents in place, where they are not yet, and proves
 // the step. What turns out not to have its effect is taken back.
 func (r *Runner) finish(ctx context.Context, s plan.Step, changes []journal.File, silent quiet) ending {
-	if err := r.place(ctx, changes); err != nil {
+	if err := r.placing(ctx, s, changes); err != nil {
+		if crossed(s) {
+			return ending{err: err}
+		}
 		return r.takeBack(ctx, changes, err)
 	}
 	p := r.prove(ctx, s, silent)
@@ -376,9 +421,11 @@ func (r *Runner) finish(ctx context.Context, s plan.Step, changes []journal.File
 		return ending{result: journal.Done, proof: p.why, unproven: p.unproven}
 	case ctx.Err() != nil:
 		return ending{err: interrupted("while proving", s, ctx.Err())}
+	case crossed(s):
+		return ending{proof: p.why, err: fmt.Errorf("step %d (%s): %s. %s; the next run looks again", s.Number, s.Title, p.why, held(s))}
 	case len(changes) == 0:
 		return ending{result: journal.Failed, proof: p.why, err: fmt.Errorf("step %d (%s) could not be proven: %s", s.Number, s.Title, p.why)}
-	case p.answer == plan.Unknown:
+	case p.answer == plan.Unknown && s.Bridge == nil:
 		return ending{proof: p.why, err: fmt.Errorf("step %d (%s) was done, and its effect could not be seen: %s; the next run looks again", s.Number, s.Title, p.why)}
 	}
 	err := fmt.Errorf("step %d (%s) did not have its effect: %s", s.Number, s.Title, p.why)
@@ -404,6 +451,14 @@ func (r *Runner) ended(ctx context.Context, changes []journal.File) (time.Time, 
 		}
 	}
 	return time.Time{}, false
+}
+
+// placing is place, and for the end of a standby what goes with it.
+func (r *Runner) placing(ctx context.Context, s plan.Step, changes []journal.File) error {
+	if s.Verb == plan.Standby && s.Bridge.Off {
+		return r.drain(ctx, s, changes)
+	}
+	return r.place(ctx, changes)
 }
 
 func (r *Runner) place(ctx context.Context, changes []journal.File) error {

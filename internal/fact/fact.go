@@ -81,6 +81,7 @@ type Node struct {
 type Manifest struct {
 	Path       string      `json:"path"`
 	Meta       Meta        `json:"meta"`
+	Digest     string      `json:"digest,omitempty"` // "sha256:<hex>" over the content as it was read
 	Name       Text        `json:"name"`
 	Namespace  Text        `json:"namespace,omitempty"`
 	Containers []Container `json:"containers,omitempty"`
@@ -283,10 +284,12 @@ type Steering struct {
 }
 
 // Guard is what keeps the service kubernetes from being left without endpoints.
+// It is a fact as well that there is none.
 type Guard struct {
-	Way    string `json:"way"`   // policy, lease
-	Place  string `json:"place"` // its name in the API, or its key in etcd
-	Active bool   `json:"active"`
+	Way     string `json:"way"`     // policy, lease
+	Place   string `json:"place"`   // its name in the API, or its key in etcd
+	Present bool   `json:"present"` // it is there
+	Active  bool   `json:"active"`  // and it was seen to refuse
 }
 
 // Held is a process with connections whose segments a filter drops.

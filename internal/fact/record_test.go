@@ -44,7 +44,7 @@ func every(t *testing.T) []fact.Fact {
 	meta := fact.Meta{Mode: 0o640, UID: 1, GID: 2, Size: 3, ModTime: at, Device: 4, Inode: 5, Target: "/t"}
 	return []fact.Fact{
 		fact.Node{Hostname: "cp1\u202e", Root: "/", Now: at, Addresses: []string{"10.0.0.1"}},
-		fact.Manifest{Path: "/m", Meta: meta, Name: "n", Namespace: "ns", Problem: "p",
+		fact.Manifest{Digest: "sha256:00", Path: "/m", Meta: meta, Name: "n", Namespace: "ns", Problem: "p",
 			Containers: []fact.Container{{Name: "c", Image: "i", Args: []string{"a", "--b=\x1b\u202e\u009b\U000e0041<&>"}}},
 			Mounts:     []fact.Mount{{Container: "c", HostPath: "/h", Path: "/p", Type: "File"}}},
 		fact.Process{PID: 1, Start: at, Args: []string{"etcd"}, Exe: "/etcd", Contained: true, Foreign: true, Env: []string{"ETCD_NAME=a"},
@@ -63,7 +63,7 @@ func every(t *testing.T) []fact.Fact {
 		fact.Renewer{Path: "/etc/cron.d/x", What: "kubeadm certs renew"},
 		fact.Ready{Endpoint: "127.0.0.1:6443", Status: 200},
 		fact.Steering{Way: "sk_lookup", Place: "/sys/fs/bpf/perennial/x", On: true, Port: 6443, Addresses: []string{"10.0.0.1"}},
-		fact.Guard{Way: "policy", Place: "x", Active: true},
+		fact.Guard{Way: "policy", Place: "x", Present: true, Active: true},
 		fact.Held{PID: 7, Sockets: 2},
 	}
 }

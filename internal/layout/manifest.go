@@ -43,7 +43,7 @@ type pod struct {
 // ParseManifest reads a static pod's manifest, YAML or JSON. What cannot be
 // understood becomes the fact's Problem.
 func ParseManifest(file string, meta fact.Meta, data []byte) fact.Manifest {
-	m := fact.Manifest{Path: file, Meta: meta}
+	m := fact.Manifest{Path: file, Meta: meta, Digest: fact.Digest(data)}
 	var p pod
 	if err := yaml.Unmarshal(data, &p); err != nil {
 		m.Problem = fact.Text("it is no YAML of a pod" + whereIn(err))

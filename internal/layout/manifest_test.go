@@ -34,7 +34,7 @@ spec:
 func TestParseManifest(t *testing.T) {
 	meta := fact.Meta{Mode: 0o600}
 	want := fact.Manifest{
-		Path: "/m/a.yaml", Meta: meta, Name: "kube-apiserver", Namespace: "kube-system",
+		Path: "/m/a.yaml", Meta: meta, Digest: fact.Digest([]byte(pod)), Name: "kube-apiserver", Namespace: "kube-system",
 		Containers: []fact.Container{{Name: "kube-apiserver", Image: "registry.k8s.io/kube-apiserver:v1.37.0",
 			Args: []string{"kube-apiserver", "--v=2", "--tls-cert-file=/certs/apiserver.crt"}}},
 		Mounts: []fact.Mount{

@@ -3,9 +3,11 @@
 package layout
 
 import (
+	"fmt"
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 
 	"perennial.dev/perennial/internal/fact"
 )
@@ -18,10 +20,7 @@ func (d *discovery) findReached() {
 	if !ok || !d.running() {
 		return
 	}
-	port := api.Flags.Get("secure-port")
-	if port == "" {
-		port = defaultPorts[APIServer]
-	}
+	port := api.port()
 	candidates := []string{joinHostPort(api.Flags.Get("advertise-address"), port), joinHostPort(api.Flags.Get("bind-address"), port)}
 	for _, c := range d.Credentials {
 		candidates = append(candidates, d.servers(d.files[c.Path])...)
@@ -59,4 +58,30 @@ func (d *discovery) servers(f fact.File) []string {
 		}
 	}
 	return all
+}
+
+func (c Component) port() string {
+	if port := c.Flags.Get("secure-port"); port != "" {
+		return port
+	}
+	return defaultPorts[c.Name]
+}
+
+// Port is the port on which an API server serves.
+func (c Component) Port() (int, error) {
+	port, err := strconv.ParseUint(c.port(), 10, 16)
+	if err != nil || port == 0 {
+		return 0, fmt.Errorf("%s serves on the port %q, which is none", c.Name, fact.Text(c.port()))
+	}
+	return int(port), nil
+}
+
+// Bound is the one address on which an API server serves; empty where it serves
+// on every one.
+func (c Component) Bound() string {
+	bound := c.Flags.Get("bind-address")
+	if addr, err := netip.ParseAddr(bound); err != nil || addr.IsUnspecified() {
+		return ""
+	}
+	return bound
 }

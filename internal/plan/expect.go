@@ -39,6 +39,19 @@ const (
 	Restarted Predicate = "restarted"
 	// Answers: the component's port completes a handshake.
 	Answers Predicate = "answers"
+	// Ready: the API server says that it is.
+	Ready Predicate = "ready"
+	// Reaches: a new connection to Endpoint is answered by the component.
+	Reaches Predicate = "reaches"
+	// LoopbackNew: the API server's loopback certificate is another one than
+	// Fingerprint.
+	LoopbackNew Predicate = "loopback-new"
+	// Guarded: emptying the endpoints of the service kubernetes is refused.
+	Guarded Predicate = "guarded"
+	// Unguarded: nothing of the guard is left.
+	Unguarded Predicate = "unguarded"
+	// Ended: the component has no process and no manifest.
+	Ended Predicate = "ended"
 )
 
 // Expect is a predicate over what is seen after a step. The new key and serial
@@ -47,13 +60,15 @@ type Expect struct {
 	Predicate   Predicate `json:"predicate"`
 	ID          fact.ID   `json:"id,omitempty"`
 	Component   string    `json:"component,omitempty"`
+	Endpoint    string    `json:"endpoint,omitempty"` // host:port
 	Path        string    `json:"path,omitempty"`
 	KeyPath     string    `json:"keyPath,omitempty"`
 	User        fact.Text `json:"user,omitempty"`
 	Digest      string    `json:"digest,omitempty"`
 	Fingerprint string    `json:"fingerprint,omitempty"` // of the certificate before
 	NotAfter    time.Time `json:"notAfter,omitzero"`
-	After       time.Time `json:"after,omitzero"` // start of the process before
+	After       time.Time `json:"after,omitzero"`  // start of the process before
+	Within      Span      `json:"within,omitzero"` // how long it is waited for; zero: as long as the predicate usually takes
 }
 
 // Seen is one look, discovered and judged: what a proof compares.
@@ -91,6 +106,16 @@ func (e Expect) Holds(after Seen) (Answer, string) {
 		return e.restarted(after)
 	case Answers:
 		return e.answers(after)
+	case Ready:
+		return e.ready(after)
+	case Reaches:
+		return e.reaches(after)
+	case LoopbackNew:
+		return e.loopbackNew(after)
+	case Guarded, Unguarded:
+		return e.guarded(after)
+	case Ended:
+		return e.ended(after)
 	}
 	return Unknown, fmt.Sprintf("%q is no predicate that this program knows", fact.Text(e.Predicate))
 }

@@ -49,6 +49,9 @@ const (
 	Turn    Verb = "turn"    // make kubelet.conf name the file that the kubelet renews
 	Restore Verb = "restore" // put back what a step of an earlier plan replaced
 	Restart Verb = "restart" // end a process, so that its supervisor starts it again
+	Standby Verb = "standby" // run a second API server, or end it
+	Guard   Verb = "guard"   // keep the service kubernetes from losing its endpoints, or no longer
+	Steer   Verb = "steer"   // let new connections reach the second API server, or the first again
 )
 
 // Step is one change, or one restart.
@@ -65,10 +68,14 @@ type Step struct {
 	Turn   *TurnTo  `json:"turn,omitempty"`
 	Stop   *Stop    `json:"stop,omitempty"`
 	Back   []Back   `json:"back,omitempty"`
+	Bridge *Bridge  `json:"bridge,omitempty"`
 	Expect []Expect `json:"expect"` // all must hold afterwards
 	// Upgrade says whether the next kubeadm upgrade would renew it anyway.
 	Upgrade *finding.Upgrade `json:"upgrade,omitempty"`
 	Once    string           `json:"once,omitempty"` // why it cannot be undone; empty when it can
+	// Always: it is done even where a step before it has failed. It takes away
+	// what such a step has put up.
+	Always bool `json:"always,omitempty"`
 }
 
 // File is a file that a step reads or replaces, as it was when the plan was

@@ -78,6 +78,9 @@ func LeafOf(f fact.File) (fact.Cert, bool) {
 
 // restore adds the step that takes one step back.
 func (u *undoer) restore(s Step, replaced []Replaced) {
+	if s.Once != "" { // what it made is gone again
+		return
+	}
 	step := Step{Verb: Restore, ID: s.ID, Title: "restore " + s.ID.Name(), Why: "it takes back: " + s.Title}
 	id := s.ID // what the step has made is missing again afterwards
 	if slices.ContainsFunc(replaced, func(r Replaced) bool { return r.Step == s.Number && r.Before == "" }) {

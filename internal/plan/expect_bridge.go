@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package plan
+
+import (
+	"fmt"
+	"net/http"
+
+	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/layout"
+)
+
+// port is where a component of this node answers.
+func (s Seen) port(component string) string {
+	for _, p := range s.Layout.Ports {
+		if p.Component == component && !p.Peer && !p.Remote {
+			return p.Endpoint
+		}
+	}
+	return ""
+}
+
+// loopback is the fingerprint of the loopback certificate of the API server that
+// answers at an endpoint: each process has its own.
+func (s Seen) loopback(endpoint string) string {
+	for _, f := range s.Facts {
+		if served, ok := f.(fact.Served); ok && served.Endpoint == endpoint && served.SNI == layout.LoopbackSNI && len(served.Certs) > 0 {
+			return served.Certs[0].Fingerprint()
+		}
+	}
+	return ""
+}
+
+// IsReady says whether an API server of this node says that it is ready.
+func (s Seen) IsReady(component string) bool {
+	answer, _ := Expect{Predicate: Ready, Component: component}.Holds(s)
+	return answer == Yes
+}
+
+func (e Expect) ready(after Seen) (Answer, string) {
+	endpoint := after.port(e.Component)
+	for _, f := range after.Facts {
+		r, ok := f.(fact.Ready)
+		switch {
+		case !ok || r.Endpoint != endpoint:
+		case r.Status == http.StatusOK:
+			return Yes, e.Component + " is ready"
+		case r.Status == http.StatusUnauthorized || r.Status == http.StatusForbidden:
+			return Unknown, fmt.Sprintf("%s tells nobody without credentials whether it is ready (HTTP status %d)", e.Component, r.Status)
+		default:
+			return No, fmt.Sprintf("%s is not ready yet (HTTP status %d)", e.Component, r.Status)
+		}
+	}
+	return Unknown, e.Component + " does not say whether it is ready"
+}
+
+func (e Expect) reaches(after Seen) (Answer, string) {
+	there, its := after.loopback(e.Endpoint), after.loopback(after.port(e.Component))
+	switch {
+	case there == "":
+		return Unknown, e.Endpoint + " does not answer"
+	case its == "":
+		return Unknown, e.Component + " does not answer"
+	case there != its:
+		return No, fmt.Sprintf("new connections to %s are answered by another API server than %s", e.Endpoint, e.Component)
+	}
+	return Yes, fmt.Sprintf("new connections to %s are answered by %s", e.Endpoint, e.Component)
+}
+
+func (e Expect) loopbackNew(after Seen) (Answer, string) {
+	switch its := after.loopback(after.port(e.Component)); its {
+	case "":
+		return Unknown, e.Component + " does not show its loopback certificate"
+	case e.Fingerprint:
+		return No, e.Component + " has the loopback certificate from before"
+	}
+	return Yes, "its loopback certificate is new"
+}
+
+func (e Expect) guarded(after Seen) (Answer, string) {
+	for _, f := range after.Facts {
+		g, ok := f.(fact.Guard)
+		switch {
+		case !ok:
+		case e.Predicate == Unguarded && g.Present:
+			return No, fmt.Sprintf("the guard %s is still there", g.Place)
+		case e.Predicate == Unguarded:
+			return Yes, "nothing of the guard is left"
+		case g.Present && g.Active:
+			return Yes, fmt.Sprintf("%s keeps the service kubernetes from losing its endpoints", g.Place)
+		case g.Present:
+			return No, fmt.Sprintf("the guard %s is there and does not refuse yet", g.Place)
+		default:
+			return No, "the guard is not there"
+		}
+	}
+	return Unknown, "whether the service kubernetes is guarded could not be looked at"
+}
+
+func (e Expect) ended(after Seen) (Answer, string) {
+	if c, there := after.Layout.Component(e.Component); there {
+		switch {
+		case c.Process != nil:
+			return No, fmt.Sprintf("%s still runs (pid %d)", e.Component, c.Process.PID)
+		case c.Manifest != "":
+			return No, c.Manifest + " is still there"
+		}
+	}
+	return Yes, e.Component + " has ended"
+}

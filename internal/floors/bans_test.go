@@ -36,6 +36,8 @@ var plants = []planted{
 	{ban: "network", pkg: floor1, guilty: `import "net"`, good: `import ("net/netip"; "net/url")`, found: "import of net"},
 	{ban: "network", pkg: floor1, guilty: `import "net/http"`, found: "import of net/http"},
 	{ban: "client-go", pkg: floor3, guilty: `import "k8s.io/client-go/kubernetes"`, good: `import "io"`, found: "k8s.io/client-go"},
+	{ban: "client-go", pkg: "internal/kube", good: `import "k8s.io/client-go/rest"`},
+	{ban: "modules", pkg: "internal/kube", guilty: `import "k8s.io/api/core/v1"`, good: `import "k8s.io/client-go/rest"`, found: "k8s.io/api/core/v1"},
 	{ban: "clock", pkg: floor1, guilty: "import \"time\"\nvar t = time.Now()", good: "import \"time\"\nvar t = time.Unix(0, 0)", found: "time.Now"},
 	{ban: "clock", pkg: floor1, guilty: "import \"time\"\nvar d = time.Since(time.Time{})", good: "import \"time\"\nvar d = time.Hour", found: "time.Since"},
 	{ban: "clock", pkg: floor1, guilty: "import \"time\"\nvar d = time.Until(time.Time{})", found: "time.Until"},

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kube
+
+import (
+	"errors"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestLabGuard(t *testing.T) {
+	onPlanes(t, func(p *plane) {
+		t := p.t
+		admin := p.client("admin.conf")
+		if !p.is("1.30") {
+			noPolicies(t, admin)
+			return
+		}
+		p.absent(admin)
+		// Nothing is made, so that nothing is denied, and it is no denial by rights either.
+		if err := admin.GuardProven(t.Context()); !errors.Is(err, ErrGuardInactive) {
+			t.Errorf("without a guard: %v", err)
+		}
+		if err := p.client("scheduler.conf").GuardProven(t.Context()); !errors.Is(err, ErrForbidden) || errors.Is(err, ErrGuardInactive) {
+			t.Errorf("without the right to try: %v", err)
+		}
+		if err := p.client("scheduler.conf").GuardOn(t.Context()); !errors.Is(err, ErrForbidden) {
+			t.Errorf("without the right to make it: %v", err)
+		}
+		for range 2 {
+			if err := admin.GuardOn(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		began := time.Now()
+		if err := admin.GuardProven(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		t.Logf("proven after %v", time.Since(began))
+		p.present(admin, true)
+		p.emptyingIsDenied()
+		p.restIsAllowed()
+		p.fixed(admin)
+		p.half(admin)
+		for range 2 {
+			if err := admin.GuardOff(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p.absent(admin)
+		p.emptiableAgain(admin)
+	})
+}
+
+func noPolicies(t *testing.T, admin *Client) {
+	if err := admin.GuardOn(t.Context()); !errors.Is(err, ErrNoPolicies) {
+		t.Errorf("before 1.30: %v", err)
+	}
+	state, err := admin.GuardState(t.Context())
+	if err != nil || state.Presence != Absent {
+		t.Errorf("before 1.30: %+v, %v", state, err)
+	}
+	if err := admin.GuardOff(t.Context()); err != nil {
+		t.Errorf("before 1.30: %v", err)
+	}
+}
+
+func (p *plane) absent(c *Client) {
+	p.t.Helper()
+	state, err := c.GuardState(p.t.Context())
+	if err != nil || state.Presence != Absent || state.Whole || !state.Since.IsZero() {
+		p.t.Errorf("%+v, %v: want it absent", state, err)
+	}
+}
+
+func (p *plane) present(c *Client, whole bool) {
+	p.t.Helper()
+	state, err := c.GuardState(p.t.Context())
+	if err != nil || state.Presence != Present || state.Whole != whole || time.Since(state.Since).Abs() > time.Hour {
+		p.t.Errorf("%+v, %v: want it present, whole %v", state, err, whole)
+	}
+}
+
+// emptying is each way to take the last address away, by another client.
+var emptying = [][]string{
+	{"patch", "endpoints", "kubernetes", "--type=merge", "-p", `{"subsets":[]}`},
+	{"patch", "endpoints", "kubernetes", "--type=merge", "-p", `{"subsets":null}`},
+	{"patch", "endpoints", "kubernetes", "--type=merge", "-p", `{"subsets":[{"notReadyAddresses":[{"ip":"192.0.2.10"}],"ports":[{"name":"https","port":6443}]}]}`},
+	{"patch", "endpointslices", "kubernetes", "--type=merge", "-p", `{"endpoints":[]}`},
+	{"patch", "endpointslices", "kubernetes", "--type=merge", "-p", `{"endpoints":null}`},
+	{"patch", "endpointslices", "kubernetes", "--type=merge", "-p", `{"endpoints":[{"addresses":["192.0.2.10"],"conditions":{"ready":false}}]}`},
+	{"delete", "endpoints", "kubernetes"},
+	{"delete", "endpointslices", "kubernetes"},
+	{"delete", "--raw", "/api/v1/namespaces/default/endpoints"},
+	{"delete", "--raw", "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices"},
+}
+
+func (p *plane) emptyingIsDenied() {
+	p.t.Helper()
+	for _, args := range emptying {
+		out, ok := p.kubectl(append([]string{"-n", "default"}, args...)...)
+		if ok || !strings.Contains(out, "ValidatingAdmissionPolicy '"+GuardName+"'") || !strings.Contains(out, guardRemoval) {
+			p.t.Errorf("kubectl %s: %v, %s", strings.Join(args, " "), ok, out)
+		}
+	}
+	if service, err := p.client("admin.conf").Endpoints(p.t.Context()); err != nil || len(service.Servers) != 1 {
+		p.t.Errorf("after all of that: %+v, %v", service, err)
+	}
+}
+
+// restIsAllowed makes sure of what the guard must not touch.
+func (p *plane) restIsAllowed() {
+	p.t.Helper()
+	for _, slice := range []string{"default/other", "kube-system/kubernetes"} {
+		namespace, name, _ := strings.Cut(slice, "/")
+		p.apply(`{"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "` + name + `", "namespace": "` + namespace + `"},
+			"addressType": "IPv4", "endpoints": [{"addresses": ["192.0.2.77"]}]}`)
+	}
+	for _, args := range [][]string{
+		{"annotate", "endpoints", "kubernetes", "still=allowed"},
+		{"annotate", "endpointslices", "kubernetes", "still=allowed"},
+		{"patch", "endpoints", "kubernetes", "--type=json", "-p", `[{"op": "add", "path": "/subsets/0/addresses/-", "value": {"ip": "192.0.2.11"}}]`},
+		{"patch", "endpoints", "kubernetes", "--type=json", "-p", `[{"op": "remove", "path": "/subsets/0/addresses/1"}]`},
+		{"patch", "endpointslices", "other", "--type=merge", "-p", `{"endpoints":[]}`},
+		{"delete", "endpointslices", "other"},
+		{"-n", "kube-system", "patch", "endpointslices", "kubernetes", "--type=merge", "-p", `{"endpoints":[]}`},
+		{"-n", "kube-system", "delete", "endpointslices", "kubernetes"},
+	} {
+		if out, ok := p.kubectl(args...); !ok {
+			p.t.Errorf("kubectl %s: %s", strings.Join(args, " "), out)
+		}
+	}
+}
+
+// fixed makes sure that a guard which another weakened is put right.
+func (p *plane) fixed(c *Client) {
+	p.t.Helper()
+	out, ok := p.kubectl("patch", "validatingadmissionpolicybinding", GuardName, "--type=merge", "-p", `{"spec":{"validationActions":["Warn"]}}`)
+	if !ok {
+		p.t.Fatal(out)
+	}
+	if err := c.GuardOn(p.t.Context()); err != nil {
+		p.t.Fatal(err)
+	}
+	if out, _ := p.kubectl("get", "validatingadmissionpolicybinding", GuardName, "-o", "jsonpath={.spec.validationActions}"); out != `["Deny"]` {
+		p.t.Errorf("it still says %s", out)
+	}
+	if err := c.GuardProven(p.t.Context()); err != nil {
+		p.t.Error(err)
+	}
+}
+
+func (p *plane) half(c *Client) {
+	p.t.Helper()
+	if out, ok := p.kubectl("delete", "validatingadmissionpolicybinding", GuardName); !ok {
+		p.t.Fatal(out)
+	}
+	p.present(c, false)
+}
+
+// emptiableAgain ends with a service without addresses, and a guard that says
+// that it would be of no use.
+func (p *plane) emptiableAgain(c *Client) {
+	p.t.Helper()
+	// The server puts its own address back every 10 s, so that this is tried
+	// until it is seen empty.
+	var err error
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
+		if out, ok := p.kubectl("patch", "endpointslices", "kubernetes", "--type=merge", "-p", `{"endpoints":[]}`); !ok {
+			if !strings.Contains(out, GuardName) {
+				p.t.Fatal(out)
+			}
+			continue // the server has not seen yet that the guard is gone
+		}
+		if err = c.GuardOn(p.t.Context()); errors.Is(err, ErrNoEndpoints) {
+			break
+		}
+		if err := c.GuardOff(p.t.Context()); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	if !errors.Is(err, ErrNoEndpoints) {
+		p.t.Fatalf("an empty service: %v", err)
+	}
+	p.absent(c)
+}
+
+func TestLabEndpoints(t *testing.T) {
+	onPlanes(t, func(p *plane) {
+		t := p.t
+		c := p.client("admin.conf")
+		port := netip.MustParseAddrPort(p.Endpoint).Port()
+		service, err := c.Endpoints(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := []netip.AddrPort{netip.AddrPortFrom(netip.MustParseAddr("192.0.2.10"), port)}
+		if len(service.Servers) != 1 || service.Servers[0] != want[0] || service.Port != 443 || len(service.ClusterIPs) != 1 || service.ClusterIPs[0].String() != "10.96.0.1" {
+			t.Errorf("%+v, want the server %v", service, want)
+		}
+		version, err := c.Version(t.Context())
+		if err != nil || string(version.Git) != "v"+p.version || version.Endpoint != p.Endpoint {
+			t.Errorf("%+v, %v", version, err)
+		}
+	})
+}

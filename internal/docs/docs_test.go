@@ -28,6 +28,7 @@ var generated = map[string]func(*testing.T) string{
 	"bans":       bans,
 	"sources":    sources,
 	"excerpt":    excerpt,
+	"preflights": preflights,
 }
 
 var part = regexp.MustCompile(`(?s)<!-- generated: ([a-z-]+) -->\n(.*?)<!-- end -->`)

@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -33,10 +34,17 @@ const (
 	objectsPath  = "/api/v1/namespaces/default/configmaps"
 )
 
+// dialFunc makes a connection, as net.Dialer does.
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
 // apiClient is what a client of the API has before it connects.
 type apiClient struct {
 	server string
 	tls    *tls.Config
+	dial   dialFunc // from where; the test's own network unless told
+	http1  bool     // no HTTP/2, and one connection at a time
+	// What the TLS configuration was made of, in PEM.
+	ca, cert, key []byte
 }
 
 func clientFor(t *testing.T, kubeconfig string) apiClient {
@@ -69,7 +77,10 @@ func clientFor(t *testing.T, kubeconfig string) apiClient {
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(cluster.CA)
-	return apiClient{cluster.Server, &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}}}
+	return apiClient{
+		server: cluster.Server, tls: &tls.Config{RootCAs: roots, Certificates: []tls.Certificate{pair}},
+		dial: (&net.Dialer{}).DialContext, ca: cluster.CA, cert: user.Cert, key: user.Key,
+	}
 }
 
 // connect makes a client with connections of its own, which it counts.
@@ -79,33 +90,41 @@ func (c apiClient) connect(keep bool) (*http.Client, *atomic.Int64) {
 		TLSClientConfig: c.tls.Clone(), ForceAttemptHTTP2: true, DisableKeepAlives: !keep,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			dials.Add(1)
-			return (&net.Dialer{}).DialContext(ctx, network, address)
+			return c.dial(ctx, network, address)
 		},
+	}
+	if c.http1 {
+		transport.ForceAttemptHTTP2, transport.MaxConnsPerHost = false, 1
+		transport.TLSClientConfig.NextProtos = []string{"http/1.1"}
 	}
 	return &http.Client{Transport: transport}, dials
 }
 
 // do sends one request and reads its answer whole.
 func (c apiClient) do(client *http.Client, method, path, kind string, body []byte) error {
+	_, err := c.ask(client, method, path, kind, body)
+	return err
+}
+
+// ask is do with the answer's body.
+func (c apiClient) ask(client *http.Client, method, path, kind string, body []byte) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, c.server+path, bytes.NewReader(body))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	request.Header.Set("Content-Type", kind)
 	response, err := client.Do(request)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer response.Body.Close()
-	if _, err := io.Copy(io.Discard, response.Body); err != nil {
-		return err
+	said, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode >= 300 {
+		err = errors.New(response.Status)
 	}
-	if response.StatusCode >= 300 {
-		return errors.New(response.Status)
-	}
-	return nil
+	return said, err
 }
 
 // answer is one request's outcome.
@@ -117,8 +136,9 @@ type answer struct {
 
 // answers are those of one kind of request.
 type answers struct {
-	mu  sync.Mutex
-	all []answer
+	mu    sync.Mutex
+	all   []answer
+	pause time.Duration // between two requests; probeEvery unless told
 }
 
 func (a *answers) time(do func() error) {
@@ -154,7 +174,7 @@ func (a *answers) tally() tally {
 		if down.IsZero() {
 			down = r.at
 		}
-		t.outage = max(t.outage, r.at.Add(probeEvery).Sub(down))
+		t.outage = max(t.outage, r.at.Add(cmp.Or(a.pause, probeEvery)).Sub(down))
 	}
 	return t
 }
@@ -184,19 +204,20 @@ func (t tally) String() string {
 // probes ask an API server without a pause, in four ways.
 type probes struct {
 	apiClient
+	pacer
 	fresh, kept, writes answers
 	dials               *atomic.Int64 // of the kept connection
 	watch               watcher
-	stop, stopWrites    chan struct{}
+	stopWrites          chan struct{}
 	once                sync.Once
-	done, written       sync.WaitGroup
+	written             sync.WaitGroup
 }
 
 // startProbes begins with an object to watch. The clients' credentials are read
 // once: they stay valid when the files are renewed.
 func startProbes(t *testing.T, c apiClient, object string) *probes {
 	t.Helper()
-	p := &probes{apiClient: c, stop: make(chan struct{}), stopWrites: make(chan struct{})}
+	p := &probes{apiClient: c, pacer: pacer{stop: make(chan struct{})}, stopWrites: make(chan struct{})}
 	writer, _ := c.connect(true)
 	body := fmt.Sprintf(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":%q}}`, object)
 	if err := c.do(writer, http.MethodPost, objectsPath, "application/json", []byte(body)); err != nil {
@@ -222,8 +243,14 @@ func startProbes(t *testing.T, c apiClient, object string) *probes {
 	return p
 }
 
+// pacer does things at a pace until it is stopped.
+type pacer struct {
+	stop chan struct{}
+	done sync.WaitGroup
+}
+
 // every starts one request after the other, however long they take.
-func (p *probes) every(pause time.Duration, do func(n int)) {
+func (p *pacer) every(pause time.Duration, do func(n int)) {
 	p.done.Go(func() {
 		ticks := time.NewTicker(pause)
 		defer ticks.Stop()
@@ -258,11 +285,11 @@ func (p *probes) write(client *http.Client, object string) {
 	}
 }
 
-// sent is how many requests on new connections have been answered.
-func (p *probes) sent() int {
-	p.fresh.mu.Lock()
-	defer p.fresh.mu.Unlock()
-	return len(p.fresh.all)
+// sent is how many requests have been answered, or have failed.
+func (a *answers) sent() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.all)
 }
 
 // end waits for the watch to see the last write, and for all answers.

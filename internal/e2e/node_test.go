@@ -48,10 +48,17 @@ type realNode struct {
 	Version    string `json:"version"`
 	Endpoint   string `json:"endpoint"`
 	Kubeconfig string `json:"kubeconfig"`
+	Netns      string `json:"netns"`
+	Worker     struct {
+		Netns     string `json:"netns"`
+		ClusterIP string `json:"clusterIP"`
+		ProxyMode string `json:"proxyMode"`
+	} `json:"worker"`
 }
 
-// newNode makes a node and removes it when the test ends.
-func newNode(t *testing.T, version string) *realNode {
+// newNode makes a node, by more flags of `lab node up`, and removes it when the
+// test ends.
+func newNode(t *testing.T, version string, flags ...string) *realNode {
 	t.Helper()
 	n := &realNode{t: t, Name: fmt.Sprintf("e2e-%d-%d", os.Getpid(), labs.Add(1))}
 	stop := n.downOnSignal()
@@ -60,12 +67,17 @@ func newNode(t *testing.T, version string) *realNode {
 		stop()
 	})
 	start := time.Now()
-	n.lab("up", "--name", n.Name, "--version", version)
+	n.lab(append([]string{"up", "--name", n.Name, "--version", version}, flags...)...)
 	t.Logf("a node of %s took %.0f s", version, time.Since(start).Seconds())
-	if err := json.Unmarshal([]byte(n.lab("status", "--name", n.Name, "-o", "json")), n); err != nil {
-		t.Fatalf("reading the node's status: %v", err)
-	}
+	n.readStatus()
 	return n
+}
+
+func (n *realNode) readStatus() {
+	n.t.Helper()
+	if err := json.Unmarshal([]byte(n.lab("status", "--name", n.Name, "-o", "json")), n); err != nil {
+		n.t.Fatalf("reading the node's status: %v", err)
+	}
 }
 
 // downOnSignal removes the node when somebody interrupts the test: unlike a

@@ -18,8 +18,8 @@ import (
 )
 
 // PodLogs is where a kubelet keeps the logs of its pods, unless its
-// configuration has another podLogsDir (pkg/kubelet/kubelet.go,
-// DefaultPodLogsDir).
+// configuration has another podLogsDir (DefaultPodLogsDir of
+// pkg/kubelet/apis/config/v1beta1/defaults.go).
 const PodLogs = "/var/log/pods"
 
 // Runs are the runs of a container of a pod that its logs tell of, oldest first:

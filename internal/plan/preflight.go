@@ -65,7 +65,9 @@ type Ground struct {
 
 // MemoryGround is the node's memory, in bytes.
 type MemoryGround struct {
-	Available uint64 // MemAvailable, proc_meminfo(5)
+	// Available is MemAvailable (proc_meminfo(5)), or what the control groups
+	// of all pods leave where that is less.
+	Available uint64
 	Resident  uint64 // of the API server that runs
 	Problem   fact.Text
 }
@@ -187,7 +189,7 @@ func (g Ground) Decide() Decision {
 }
 
 // What a restart in place consists of. The kubelet looks for ended containers
-// each second (plegRelistPeriod, pkg/kubelet/kubelet.go); a kube-apiserver 1.36
+// each second (genericPlegRelistPeriod, pkg/kubelet/kubelet.go); a kube-apiserver 1.36
 // was ready 4 to 6 seconds after its start on two busy cores, and a loaded node
 // takes longer.
 const (

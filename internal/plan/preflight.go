@@ -127,6 +127,9 @@ type Preflight struct {
 	Way   Way           `json:"way,omitempty"` // what it is about alone; empty: both ways
 	Says  string        `json:"says"`          // one sentence, without a full stop
 	Next  string        `json:"next,omitempty"`
+	// Ends says that an API server that is restarted in place would not come
+	// back either, or not as the one that it was.
+	Ends bool `json:"ends,omitempty"`
 }
 
 // Decision is how an API server is replaced.
@@ -136,7 +139,9 @@ type Decision struct {
 	Hold  bool     `json:"hold,omitempty"` // kept connections can be held
 	// Reasons are the preflights that decided against a better way.
 	Reasons []Preflight `json:"reasons,omitempty"`
-	Checks  []Preflight `json:"checks"` // all, in the order of Preflights
+	// Ends are those for which the API server must not be restarted in any way.
+	Ends   []Preflight `json:"ends,omitempty"`
+	Checks []Preflight `json:"checks"` // all, in the order of Preflights
 	// Outage is what a restart in place would be felt as, whatever the way.
 	Outage Outage `json:"outage"`
 }
@@ -164,6 +169,11 @@ func (g Ground) Preflight() []Preflight {
 func (g Ground) Decide() Decision {
 	d := Decision{Way: ByLookup, Checks: g.Preflight(), Outage: g.inPlace(), Hold: g.HoldProblem == ""}
 	d.Guard, _ = g.guard()
+	for _, p := range d.Checks {
+		if p.Ends {
+			d.Ends = append(d.Ends, p)
+		}
+	}
 	stops := func(way Way) (found []Preflight) {
 		for _, p := range d.Checks {
 			if p.Level == LevelStop && p.Way == way {

@@ -25,6 +25,13 @@ func stop(next, format string, args ...any) Preflight {
 	return Preflight{Level: LevelStop, Says: fmt.Sprintf(format, args...), Next: next}
 }
 
+// ends is a stop for every restart, not for a handover alone.
+func ends(next, format string, args ...any) Preflight {
+	p := stop(next, format, args...)
+	p.Ends = true
+	return p
+}
+
 // only limits a result to one way.
 func (p Preflight) only(way Way) Preflight {
 	p.Way = way
@@ -52,7 +59,7 @@ func checkTakenUp(g Ground) Preflight {
 	case g.API.Process == nil:
 		return stop("crictl ps -a --name kube-apiserver", "the API server does not run")
 	case g.API.Edited:
-		return stop("journalctl -u kubelet", "%s was edited and not taken up: the API server would come back with other flags than it runs with", fact.Text(g.API.Manifest))
+		return ends("journalctl -u kubelet", "%s was edited and not taken up: the API server would come back with other flags than it runs with", fact.Text(g.API.Manifest))
 	}
 	return fine("the API server runs as its manifest says")
 }
@@ -81,7 +88,7 @@ func checkKubelet(g Ground) Preflight {
 	case Yes:
 		return fine("the kubelet runs")
 	case No:
-		return stop("systemctl start kubelet", "the kubelet does not run: nothing would start the standby, nor the API server again")
+		return ends("systemctl start kubelet", "the kubelet does not run: nothing would start the standby, nor the API server again")
 	}
 	return warn("systemctl status kubelet", "whether the kubelet runs could not be seen")
 }
@@ -170,7 +177,7 @@ func checkVolumes(g Ground) Preflight {
 	}
 	switch {
 	case len(bad) > 0:
-		return stop("put it back", "%s", strings.Join(bad, "; "))
+		return ends("put it back", "%s", strings.Join(bad, "; "))
 	case len(odd) > 0:
 		return warn("", "%s", strings.Join(odd, "; "))
 	}
@@ -191,7 +198,7 @@ func checkFiles(g Ground) Preflight {
 	}
 	switch {
 	case len(gone) > 0:
-		return stop("put it back from a backup", "there is no file %s", strings.Join(gone, ", "))
+		return ends("put it back from a backup", "there is no file %s", strings.Join(gone, ", "))
 	case len(unseen) > 0:
 		return warn("", "not looked at: %s", strings.Join(unseen, ", "))
 	}

@@ -199,6 +199,20 @@ func TestDecisions(t *testing.T) {
 	}
 }
 
+// What an API server would not come back from is no reason to restart it in
+// place instead.
+func TestWhatEndsAnyRestart(t *testing.T) {
+	for _, c := range preflights {
+		g := firm(t)
+		g.Paths = maps.Clone(g.Paths)
+		c.spoil(&g)
+		want := slices.Contains([]string{"edited", "no kubelet", "a volume of another kind", "a socket is gone", "a file is gone"}, c.name)
+		if d := g.Decide(); want != (len(d.Ends) == 1 && d.Ends[0].Code == c.code) || !want && len(d.Ends) > 0 {
+			t.Errorf("%s: %+v", c.name, d.Ends)
+		}
+	}
+}
+
 func TestOutageInPlace(t *testing.T) {
 	for name, c := range map[string]struct {
 		spoil       func(*plan.Ground)

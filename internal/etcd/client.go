@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package etcd asks etcd who its members are and how they are, and takes a
-// snapshot, with a client certificate of the node.
+// Package etcd asks etcd who its members are and how they are, takes a snapshot,
+// and keeps an API server's address where it would be removed, with a client
+// certificate of the node.
 //
 // It speaks the JSON gateway that every etcd since 3.4 has in front of its gRPC
 // services, on the same port (--enable-grpc-gateway, on by default;
 // server/etcdserver/api/v3rpc and server/embed/serve.go of etcd 3.5 to 3.7).
 // etcd's own client would bring gRPC, protobuf and a logger into the program
-// for three calls.
+// for a few calls.
 package etcd
 
 import (
@@ -22,6 +23,8 @@ import (
 	"io"
 	"net/http"
 	"time"
+
+	"perennial.dev/perennial/internal/fact"
 )
 
 // Client asks one member.
@@ -124,10 +127,22 @@ func (c *Client) post(ctx context.Context, path string, request any) (io.ReadClo
 		return nil, fmt.Errorf("asking etcd at %s: %w", c.endpoint, err)
 	}
 	if answer.StatusCode != http.StatusOK {
-		answer.Body.Close()
-		return nil, fmt.Errorf("asking etcd at %s: it answers %s (is --enable-grpc-gateway off?)", c.endpoint, answer.Status)
+		defer answer.Body.Close()
+		return nil, fmt.Errorf("asking etcd at %s: it answers %s (%s)", c.endpoint, answer.Status, reason(answer.Body))
 	}
 	return answer.Body, nil
+}
+
+// reason is what the gateway says of a call that failed. Without one it was not
+// the gateway that answered.
+func reason(body io.Reader) fact.Text {
+	var said struct {
+		Message fact.Text `json:"message"`
+	}
+	if err := json.NewDecoder(io.LimitReader(body, answerLimit)).Decode(&said); err != nil || said.Message == "" {
+		return "is --enable-grpc-gateway off?"
+	}
+	return said.Message
 }
 
 // Snapshot writes the member's database, as `etcdctl snapshot save` does. What

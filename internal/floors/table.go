@@ -63,7 +63,7 @@ var Packages = []Package{
 	{Floor: 1, Dir: "internal/support", Line: "when the support of the running releases ends"},
 	{Floor: 1, Dir: "internal/timeline", Line: "merge, judge at one instant, sort; headline, worst verdict, exit codes"},
 
-	{Floor: 2, Dir: "internal/etcd", Line: "asks etcd for its members and their health, takes a snapshot; with the node's own certificate"},
+	{Floor: 2, Dir: "internal/etcd", Line: "asks etcd for its members and their health, takes a snapshot, holds an API server's address; with the node's own certificate"},
 	{Floor: 2, Dir: "internal/host", Line: "files below a root, /proc, the node's clock; the only writer, the lock, the end of a process", May: []string{"golang.org/x/sys/unix"}},
 	{Floor: 2, Dir: "internal/journal", Line: "the record of what is changed: intended, done, proven; checked line by line"},
 	{Floor: 2, Dir: "internal/kube", Line: "asks an API server about the service kubernetes, open sessions and kube-proxy; guards that service's endpoints", May: []string{clientGoModule, apimachinery}},

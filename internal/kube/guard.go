@@ -58,7 +58,7 @@ const (
 // the service there is nothing to keep: that is ErrNoEndpoints, and no guard is
 // made. Errors may also be ErrNoPolicies and ErrForbidden.
 func (c *Client) GuardOn(ctx context.Context) error {
-	if err := c.policiesServed(ctx); err != nil {
+	if err := c.PoliciesServed(ctx); err != nil {
 		return err
 	}
 	if err := c.anyServer(ctx); err != nil {
@@ -106,9 +106,10 @@ func (c *Client) anyServer(ctx context.Context) error {
 	return err
 }
 
-// policiesServed looks into what the server says it serves: not being served
-// and not being there have the same status.
-func (c *Client) policiesServed(ctx context.Context) error {
+// PoliciesServed is ErrNoPolicies where no guard can be made. It looks into what
+// the server says it serves: what is not served and what is not there have the
+// same status.
+func (c *Client) PoliciesServed(ctx context.Context) error {
 	var group struct {
 		Resources []struct {
 			Name string `json:"name"`

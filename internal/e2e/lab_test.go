@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -161,5 +162,32 @@ func walk(t *testing.T, dir string, each func(path string, data []byte)) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+var expirationRow = regexp.MustCompile(`(?m)^([a-z][\w.\-]*) +(\w{3} \d\d, \d{4} \d\d:\d\d UTC) +\d+[yd] `)
+
+// acceptedByKubeadm compares what `kubeadm certs check-expiration` prints with
+// what was seen, end by end: nothing may be invalid, missing or external.
+func acceptedByKubeadm(t *testing.T, table string, tl timeline.Timeline, node string, names []string) {
+	t.Helper()
+	for _, wrong := range []string{"<invalid>", "MISSING", "!"} {
+		if strings.Contains(table, wrong) {
+			t.Errorf("kubeadm says %q:\n%s", wrong, table)
+		}
+	}
+	rows := map[string]string{}
+	for _, m := range expirationRow.FindAllStringSubmatch(table, -1) {
+		rows[m[1]] = m[2]
+	}
+	for _, name := range names {
+		i, ok := item(tl, fact.NodeID(node, name), finding.CertificateExpires)
+		if !ok {
+			t.Errorf("%s is not on the timeline", name)
+			continue
+		}
+		if end := i.End.Date.UTC().Format("Jan 02, 2006 15:04 UTC"); rows[name] != end {
+			t.Errorf("%s ends %s, kubeadm says %q:\n%s", name, end, rows[name], table)
+		}
 	}
 }

@@ -5,9 +5,11 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"os"
 	"os/exec"
 	"path"
@@ -33,6 +35,14 @@ type victim struct {
 	Names      []string
 	NewKey     bool
 	Moment     string
+	// For steps that make files, elsewhere too: the directory in which files
+	// are counted, if it is not Dir; where requests and copies are; and the
+	// plan to take back.
+	Place    string
+	Create   bool
+	Requests string
+	Copies   []string
+	Undo     string
 
 	renamed, stopped bool
 }
@@ -66,18 +76,19 @@ func (v *victim) at(moment string) {
 }
 
 func (v *victim) around(op host.Op, do func() error) error {
-	inPlace := strings.HasPrefix(op.Path, v.Dir+"/")
+	placing := op.Do == host.Rename || op.Do == host.Link
+	inPlace := strings.HasPrefix(op.Path+"/", cmp.Or(v.Place, v.Dir)+"/")
 	if op.Do == host.Create && inPlace {
 		v.at("after the intent")
 	}
-	if op.Do == host.Rename && inPlace && v.renamed {
+	if placing && inPlace && v.renamed {
 		v.at("between the two renames")
 	}
 	if op.Do == host.SyncDir && inPlace && v.renamed {
 		v.at("after the rename")
 	}
 	err := do()
-	if op.Do == host.Rename && inPlace {
+	if placing && inPlace {
 		v.renamed = true
 	}
 	if op.Do == host.Link && strings.HasSuffix(op.To, ".new") {
@@ -94,7 +105,7 @@ func (v *victim) Look(ctx context.Context) (plan.Seen, error) {
 	if v.renamed {
 		v.at("during the proof")
 	}
-	rec, _ := source.Survey(ctx, fact.Scope{Root: "/", KubernetesDir: v.Dir}, source.Options{})
+	rec, _ := source.Survey(ctx, fact.Scope{Root: "/", KubernetesDir: v.Dir, RequestDir: v.Requests, Copies: v.Copies}, source.Options{})
 	return plan.See(rec), ctx.Err()
 }
 
@@ -122,7 +133,11 @@ func (v *victim) run() {
 	seen, err := v.Look(ctx)
 	check(err)
 	now := time.Now()
-	p, err := plan.ForRenewal(seen, plan.RenewOptions{ID: now.Format("victim-150405.000000"), Now: now, Names: v.Names, Policy: policy.Default(), NewKey: v.NewKey})
+	id := now.Format("victim-150405.000000")
+	p, err := plan.ForRenewal(seen, plan.RenewOptions{ID: id, Now: now, Names: v.Names, Policy: policy.Default(), NewKey: v.NewKey, Create: v.Create})
+	if v.Undo != "" {
+		p, err = v.undoing(ctx, j, disk, seen, id, now)
+	}
 	check(err)
 	r := &execute.Runner{
 		Hands: killer{execute.Machine{Disk: disk}, v}, Eyes: v, Journal: j, State: v.State, Rand: rand.Reader, Now: time.Now,
@@ -130,6 +145,20 @@ func (v *victim) run() {
 	}
 	_, err = r.Run(ctx, p)
 	check(err)
+}
+
+func (v *victim) undoing(ctx context.Context, j *journal.Journal, disk *host.Disk, seen plan.Seen, id string, now time.Time) (plan.Plan, error) {
+	var of plan.Plan
+	for _, p := range j.Plans() {
+		if p.ID != v.Undo {
+			continue
+		}
+		check(json.Unmarshal(p.Content, &of))
+		replaced, err := execute.Replaced(ctx, execute.Machine{Disk: disk}, p)
+		check(err)
+		return plan.ForUndo(of, replaced, seen, id, now)
+	}
+	return of, errors.New("the journal has no plan " + v.Undo)
 }
 
 func check(err error) {

@@ -5,7 +5,6 @@ package steer
 import (
 	"errors"
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,9 +19,9 @@ func (l Lookup) Able(netns string, pid int) error {
 }
 
 func ableToLink(netns string) error {
-	ns, err := os.Open(netns)
+	ns, err := openNetNS(netns)
 	if err != nil {
-		return refused(err, capSysPtrace)
+		return err
 	}
 	defer ns.Close()
 	// Its map of sockets is empty, so for the instant that it is linked it

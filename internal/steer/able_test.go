@@ -93,6 +93,9 @@ func TestPinnable(t *testing.T) {
 	if err := (Lookup{Dir: filepath.Join(t.TempDir(), "pins")}).Able("/proc/self/ns/net", os.Getpid()); err == nil || !strings.Contains(err.Error(), "no BPF file system") {
 		t.Errorf("pins on another file system: %v", err)
 	}
+	if err := (Lookup{Dir: pinsDir(t)}).Attach("/proc/self/ns/mnt", Target{Port: 6443}); err == nil || !strings.Contains(err.Error(), "no network namespace") {
+		t.Errorf("another kind of namespace: %v", err)
+	}
 	if err := (Lookup{Dir: Root + "/perennial/plan"}).Able("/proc/self/ns/none", os.Getpid()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a namespace that is not there: %v", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"sync"
@@ -120,6 +121,43 @@ func TestHold(t *testing.T) {
 	if n, err := HeldSockets(server.Process, target); err != nil || n != 0 || held.Count() != 0 {
 		t.Errorf("%d connections still carry a filter, %v", n, err)
 	}
+}
+
+// TestHoldMPTCP holds connections of a listener of MPTCP, as a server's that
+// Go's defaults gave it: those of clients without MPTCP are plain TCP. Others
+// are missed, and counted.
+func TestHoldMPTCP(t *testing.T) {
+	s := newSpace(t)
+	server := s.start(t, func(c *exec.Cmd) { c.Env = []string{"GODEBUG=multipathtcp=1"} }, "http", ":6443")
+	server.says(t, "ready")
+	clients := s.kept(t, 3)
+	var multipath bool
+	s.do(t, func() {
+		d := net.Dialer{}
+		d.SetMultipathTCP(true)
+		c, err := d.Dial("tcp", served)
+		must(t, err)
+		t.Cleanup(func() { c.Close() })
+		multipath, err = c.(*net.TCPConn).MultipathTCP()
+		must(t, err)
+	})
+	s.executed(t, 0) // so the server has accepted it
+	held, err := Hold(server.Process, Target{Port: 6443}, HoldLimit)
+	must(t, err)
+	missed := 0
+	if multipath {
+		missed = 1
+	}
+	t.Logf("MPTCP: %v", multipath)
+	if held.Missed() != missed || held.Count() < len(clients) {
+		t.Errorf("%d connections are held and %d missed, want %d and %d", held.Count(), held.Missed(), len(clients), missed)
+	}
+	wait := write(t, clients)
+	time.Sleep(sent)
+	s.executed(t, 0)
+	must(t, held.Release())
+	wait()
+	s.executed(t, len(clients))
 }
 
 // TestHolderDies kills the process that holds: the kernel lets go by itself.

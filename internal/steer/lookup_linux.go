@@ -33,9 +33,9 @@ func (l Lookup) attach(netns string, t Target) error {
 	if err := t.check(); err != nil {
 		return err
 	}
-	ns, err := os.Open(netns)
+	ns, err := openNetNS(netns)
 	if err != nil {
-		return refused(err, capSysPtrace)
+		return err
 	}
 	defer ns.Close()
 	inode, err := inodeOf(int(ns.Fd()))
@@ -52,7 +52,7 @@ func (l Lookup) attach(netns string, t Target) error {
 		}
 		return nil
 	case state.Stage == HalfMade:
-		if err := unpin(l.Dir); err != nil {
+		if err := l.remove(); err != nil {
 			return err
 		}
 	}
@@ -166,46 +166,67 @@ func (p *pinned) sees(held *heldProcess) error {
 	return nil
 }
 
-// Off stops steering and stays attached. It is no error when nothing is
-// steered or attached.
+// Off stops steering and stays attached; what is half-made is taken off its
+// namespace. It is no error when nothing is steered or attached.
 func (l Lookup) Off() error {
-	p, err := l.whole()
-	if errors.Is(err, ErrNotAttached) {
-		return nil
-	}
-	if err == nil {
-		defer p.close()
-		err = p.socket.Delete(uint32(0))
-	}
-	// Deleting what is not there is EINVAL for this kind of map.
-	if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) && !errors.Is(err, unix.EINVAL) {
+	if err := l.off(); err != nil {
 		return fmt.Errorf("turning off the steering at %s: %w", l.Dir, err)
 	}
 	return nil
+}
+
+func (l Lookup) off() error {
+	p, err := l.whole()
+	if errors.Is(err, ErrNotAttached) {
+		return l.end()
+	}
+	if err != nil {
+		return err
+	}
+	defer p.close()
+	err = p.socket.Delete(uint32(0))
+	// Deleting what is not there is EINVAL for this kind of map.
+	if errors.Is(err, ebpf.ErrKeyNotExist) || errors.Is(err, unix.EINVAL) {
+		return nil
+	}
+	return refused(err, capBPF)
 }
 
 // Detach removes the steering, whatever is there of it, and its directory.
 func (l Lookup) Detach() error {
 	inside, err := inBPFFS(l.Dir)
 	if inside && err == nil {
-		l.end()
-		err = unpin(l.Dir)
+		err = l.remove()
 	}
 	if err != nil {
-		return fmt.Errorf("detaching the steering at %s: %w", l.Dir, refused(err, capBPF))
+		return fmt.Errorf("detaching the steering at %s: %w", l.Dir, err)
 	}
 	return nil
 }
 
-// end ends the steering at once. Removing the pins does it too, but only when
-// the kernel gets round to freeing them, which may take until after some more
-// connections; so what fails here is no error.
-func (l Lookup) end() {
-	if p, err := open(l.Dir); err == nil {
-		_ = p.socket.Delete(uint32(0))
-		_ = p.link.Detach()
-		p.close()
+// end takes the link, if there is one, off its namespace at once. Removing the
+// pins does it too, but only when the kernel gets round to freeing them, which
+// may be after some more connections.
+func (l Lookup) end() error {
+	at, err := link.LoadPinnedLink(filepath.Join(l.Dir, linkPin), nil)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
 	}
+	if err != nil {
+		return refused(err, capBPF)
+	}
+	defer at.Close()
+	return refused(at.Detach(), capBPF, capNetAdmin)
+}
+
+// remove ends the steering and removes everything of it.
+func (l Lookup) remove() error {
+	// Without its pins it ends too, if a little later.
+	ended := l.end()
+	if err := unpin(l.Dir); err != nil {
+		return errors.Join(ended, refused(err, capBPF))
+	}
+	return nil
 }
 
 // whole opens a steering that is attached.

@@ -309,9 +309,9 @@ func (n NAT) with(do func(*nftables.Conn) error) error {
 	var options []nftables.ConnOption
 	needed := []capability{capNetAdmin}
 	if n.NetNS != "" {
-		ns, err := os.Open(n.NetNS)
+		ns, err := openNetNS(n.NetNS)
 		if err != nil {
-			return refused(err, capSysPtrace)
+			return err
 		}
 		defer ns.Close()
 		if !ownNetNS(ns) {
@@ -330,10 +330,4 @@ func (n NAT) with(do func(*nftables.Conn) error) error {
 		return refused(err, needed...)
 	}
 	return nil
-}
-
-func ownNetNS(ns *os.File) bool {
-	there, err := inodeOf(int(ns.Fd()))
-	own, ownErr := inodeOfPath("/proc/thread-self/ns/net")
-	return err == nil && ownErr == nil && there == own
 }

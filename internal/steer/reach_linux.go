@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"runtime"
 	"strings"
 	"time"
 
@@ -28,9 +26,9 @@ const probePrefix = "prnl-"
 // passes the firewall's INPUT chain as one from outside does. Everything is
 // removed before it returns, and by the kernel when this process dies.
 //
-// ErrNotReached says that the connection was refused or got no answer before
-// the context ended, or within the system's own time; any other error says that
-// nothing was found out. A firewall that tells interfaces or sources apart may
+// ErrNotReached says that the connection was refused, or got no answer before
+// the context's deadline or within the system's own time of two minutes; any
+// other error says that nothing was found out. A firewall that tells interfaces or sources apart may
 // still answer others differently.
 func Reach(ctx context.Context, netnsPath string, to netip.AddrPort) error {
 	var err error
@@ -41,31 +39,11 @@ func Reach(ctx context.Context, netnsPath string, to netip.AddrPort) error {
 	return nil
 }
 
-// elsewhere runs something on a thread that ends with it, and with it whatever
-// network namespace it was in. A panic is passed on to the caller.
-func elsewhere(do func()) {
-	done := make(chan any)
-	go func() {
-		defer func() { done <- recover() }()
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		if unix.Gettid() == unix.Getpid() {
-			// The first thread does not end, and /proc/self is its view.
-			elsewhere(do)
-			runtime.UnlockOSThread()
-			return
-		}
-		do()
-	}()
-	if panicked := <-done; panicked != nil {
-		panic(panicked)
-	}
-}
-
 // reach has a thread of its own.
 func reach(ctx context.Context, netnsPath string, to netip.AddrPort) (err error) {
-	target, err := os.Open(netnsPath)
+	target, err := openNetNS(netnsPath)
 	if err != nil {
-		return refused(err, capSysPtrace)
+		return err
 	}
 	defer target.Close()
 	there, err := netlink.NewHandleAt(netns.NsHandle(target.Fd()), unix.NETLINK_ROUTE)
@@ -94,6 +72,9 @@ func reach(ctx context.Context, netnsPath string, to netip.AddrPort) (err error)
 		return err
 	}
 	connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", to.String())
+	if err != nil && ctx.Err() == context.Canceled {
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNotReached, err)
 	}
@@ -121,14 +102,15 @@ func join(here, there *netlink.Handle, target int, name string, pair linkPair) e
 	return here.RouteAdd(&netlink.Route{LinkIndex: index, Gw: pair.there.Addr().AsSlice()})
 }
 
-// settleTime is how long the links may take to work. It is some milliseconds.
-const settleTime = 3 * time.Second
+// settleTime is how long the links may take to work. It is some milliseconds,
+// and a second where many network namespaces come and go.
+const settleTime = 10 * time.Second
 
 // settle waits until the kernel has brought up both ends: it does so some time
 // after it is told to, and what is sent before then is lost, or has no way.
 func settle(ctx context.Context, here, there *netlink.Handle, name string, pair linkPair, to netip.Addr) error {
 	for deadline := time.Now().Add(settleTime); ; time.Sleep(2 * time.Millisecond) {
-		err := errors.Join(works(here, "probe", to), works(there, name, pair.here.Addr()))
+		err := errors.Join(works(here, "probe", pair.here, to), works(there, name, pair.there, pair.here.Addr()))
 		switch {
 		case err == nil:
 			return nil
@@ -140,9 +122,9 @@ func settle(ctx context.Context, here, there *netlink.Handle, name string, pair 
 	}
 }
 
-// works says whether an end of the pair is up, may use its address, and has a
-// way to another one.
-func works(h *netlink.Handle, name string, to netip.Addr) error {
+// works says whether an end of the pair is up, takes what comes to its address,
+// and has a way to another one.
+func works(h *netlink.Handle, name string, own netip.Prefix, to netip.Addr) error {
 	l, err := h.LinkByName(name)
 	if err != nil {
 		return err
@@ -150,19 +132,26 @@ func works(h *netlink.Handle, name string, to netip.Addr) error {
 	if state := l.Attrs().OperState; state != netlink.OperUp {
 		return fmt.Errorf("%s is %s", name, state)
 	}
-	held, err := h.AddrList(l, netlink.FAMILY_ALL)
-	if err != nil {
+	if err := isLocal(h.RouteGet, own.Addr()); err != nil {
 		return err
-	}
-	for _, a := range held {
-		// The one that the kernel makes of the link's hardware address waits
-		// for its neighbours' objections; it is not needed.
-		if a.Flags&unix.IFA_F_TENTATIVE != 0 && !a.IP.IsLinkLocalUnicast() {
-			return fmt.Errorf("%s may not be used yet", a.IP)
-		}
 	}
 	_, err = h.RouteGet(to.AsSlice())
 	return err
+}
+
+// isLocal says whether an address is one that the kernel takes for its own by
+// now. Of an IPv6 address it first has the way to its network, then to itself.
+func isLocal(way func(net.IP) ([]netlink.Route, error), address netip.Addr) error {
+	routes, err := way(address.AsSlice())
+	if err != nil {
+		return err
+	}
+	for _, r := range routes {
+		if r.Type == unix.RTN_LOCAL {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s may not be used yet", address)
 }
 
 func bringUp(h *netlink.Handle, name string, address netip.Prefix) (index int, err error) {
@@ -170,11 +159,14 @@ func bringUp(h *netlink.Handle, name string, address netip.Prefix) (index int, e
 	if err != nil {
 		return 0, err
 	}
+	if err := h.LinkSetUp(l); err != nil {
+		return 0, err
+	}
 	// Without NODAD an IPv6 address may not be used for a second.
 	if err := h.AddrAdd(l, &netlink.Addr{IPNet: ipNet(address), Flags: unix.IFA_F_NODAD}); err != nil {
 		return 0, fmt.Errorf("giving it the address %s: %w", address, err)
 	}
-	return l.Attrs().Index, h.LinkSetUp(l)
+	return l.Attrs().Index, nil
 }
 
 // freePair chooses the addresses of a pair of links: of 169.254.0.0/16 where
@@ -280,9 +272,9 @@ func RemoveProbeLinks(netnsPath string) error {
 }
 
 func eachProbeLink(netnsPath string, do func(*netlink.Handle, string) error) error {
-	target, err := os.Open(netnsPath)
+	target, err := openNetNS(netnsPath)
 	if err != nil {
-		return refused(err, capSysPtrace)
+		return err
 	}
 	defer target.Close()
 	h, err := netlink.NewHandleAt(netns.NsHandle(target.Fd()), unix.NETLINK_ROUTE)

@@ -59,10 +59,13 @@ func newSpace(t *testing.T) *space {
 	}
 	s := &space{path: fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), file.Fd()), inode: inode}
 	s.do(t, func() {
-		err = addresses("lo", node4+"/32", other4+"/32", node6+"/128")
-		// The kernel makes the way to an IPv6 address a moment later.
-		for range 1000 {
-			if _, wait := netlink.RouteGet(net.ParseIP(node6)); wait == nil {
+		if err = addresses("lo", node4+"/32", other4+"/32", node6+"/128"); err != nil {
+			return
+		}
+		// The kernel makes the way to an IPv6 address later: on a busy machine
+		// that is a second.
+		for range 10_000 {
+			if err = isLocal(netlink.RouteGet, netip.MustParseAddr(node6)); err == nil {
 				return
 			}
 			time.Sleep(time.Millisecond)
@@ -79,6 +82,11 @@ func addresses(name string, all ...string) error {
 	if err != nil {
 		return err
 	}
+	// Addresses of a link that is down lose their routes once more, a moment
+	// after it is up.
+	if err := netlink.LinkSetUp(l); err != nil {
+		return err
+	}
 	for _, a := range all {
 		p := netip.MustParsePrefix(a)
 		ip := &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
@@ -86,7 +94,7 @@ func addresses(name string, all ...string) error {
 			return fmt.Errorf("%s: %w", a, err)
 		}
 	}
-	return netlink.LinkSetUp(l)
+	return nil
 }
 
 // onThread runs something on a thread of its own, which ends with it.

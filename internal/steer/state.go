@@ -50,8 +50,8 @@ type State struct {
 	// NetNS is the inode number of the network namespace of a Lookup, by which
 	// the file /proc/PID/ns/net tells namespaces apart.
 	NetNS uint64
-	// ToPID and ToPort are the process and port that a Lookup was last steered
-	// to, and the port that a NAT steers to; 0 before the first time.
+	// ToPID and ToPort are the process and port that a Lookup was last told to
+	// steer to, and the port that a NAT steers to; 0 before the first time.
 	ToPID  int
 	ToPort uint16
 	// Steered counts the connections handed over since it was attached, and

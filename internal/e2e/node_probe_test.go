@@ -87,7 +87,7 @@ func clientFor(t *testing.T, kubeconfig string) apiClient {
 func (c apiClient) connect(keep bool) (*http.Client, *atomic.Int64) {
 	dials := &atomic.Int64{}
 	transport := &http.Transport{
-		TLSClientConfig: c.tls.Clone(), ForceAttemptHTTP2: true, DisableKeepAlives: !keep,
+		TLSClientConfig: c.tls.Clone(), ForceAttemptHTTP2: true, DisableKeepAlives: !keep, TLSHandshakeTimeout: probeTimeout,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			dials.Add(1)
 			return c.dial(ctx, network, address)

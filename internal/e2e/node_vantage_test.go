@@ -52,7 +52,7 @@ func dialFrom(t *testing.T, netns string) dialFunc {
 		if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
 			return nil, fmt.Errorf("entering the network of %s: %w", netns, err)
 		}
-		dialer := net.Dialer{Control: func(string, string, syscall.RawConn) error { back(); return nil }}
+		dialer := net.Dialer{Timeout: probeTimeout, Control: func(string, string, syscall.RawConn) error { back(); return nil }}
 		return dialer.DialContext(ctx, network, address)
 	}
 }

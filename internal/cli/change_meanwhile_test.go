@@ -133,3 +133,71 @@ func TestImmutable(t *testing.T) {
 		t.Error("nothing was renewed")
 	}
 }
+
+// faulted runs a renewal during which a file system fails, and another one when
+// it works again: the first names what failed and what to do, and leaves files
+// that can be used; the second finishes.
+func (s *site) faulted(fail, mend func(), words ...string) {
+	s.t.Helper()
+	said, code := s.held(" 3  renew", fail, "renew", "--all", "--yes")
+	if code != timeline.ExitNeedsPerson {
+		s.t.Errorf("exit code %d\n%s", code, said)
+	}
+	for _, w := range words {
+		if !strings.Contains(said, w) {
+			s.t.Errorf("it does not say %q:\n%s", w, said)
+		}
+	}
+	s.usable()
+	mend()
+	s.expect(timeline.ExitOK, []string{"11 steps done"}, "renew", "--all", "--yes")
+	if history := s.expect(timeline.ExitOK, nil, "history"); strings.Contains(history, "cut off") {
+		s.t.Errorf("it is still open:\n%s", history)
+	}
+	s.usable()
+}
+
+// A disk that becomes full under a renewal.
+func TestFullMeanwhile(t *testing.T) {
+	if !mounted(t) {
+		return
+	}
+	s := newSite(t)
+	if err := os.MkdirAll(s.state, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	mount(t, "tmpfs", s.state, "tmpfs", 0, "mode=0700,size=32m")
+	defer func() { _ = unix.Unmount(s.state, unix.MNT_DETACH) }()
+	fill := filepath.Join(s.state, "fill")
+	s.faulted(func() {
+		f, err := os.OpenFile(fill, os.O_CREATE|os.O_WRONLY, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		for err == nil { // to the last byte
+			_, err = f.Write(make([]byte, 4096))
+		}
+	}, func() {
+		if err := os.Remove(fill); err != nil {
+			t.Fatal(err)
+		}
+	}, s.state, "no space left on device: free some")
+}
+
+// A file system that becomes read-only under a renewal, as one does whose disk
+// has errors.
+func TestReadOnlyMeanwhile(t *testing.T) {
+	if !mounted(t) {
+		return
+	}
+	s := newSite(t)
+	dir := s.Path("/etc/kubernetes/pki")
+	mount(t, dir, dir, "", unix.MS_BIND, "")
+	defer func() { _ = unix.Unmount(dir, unix.MNT_DETACH) }()
+	s.faulted(func() {
+		mount(t, "", dir, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, "")
+	}, func() {
+		mount(t, "", dir, "", unix.MS_REMOUNT|unix.MS_BIND, "")
+	}, dir, "read-only file system: mount it writable")
+}

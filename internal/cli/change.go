@@ -6,11 +6,13 @@ import (
 	"bufio"
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -123,7 +125,7 @@ func (b *bench) Look(ctx context.Context) (plan.Seen, error) {
 
 func (b *bench) runner(tell func(execute.Event)) *execute.Runner {
 	return &execute.Runner{
-		Hands: execute.Machine{Disk: b.disk}, Eyes: b, Journal: b.journal, State: b.state, Rand: rand.Reader,
+		Hands: execute.Machine{Disk: b.disk, Bridge: b.crossing()}, Eyes: b, Journal: b.journal, State: b.state, Rand: rand.Reader,
 		Now: b.streams.Now, Sleep: sleep, Tell: tell, Patience: execute.DefaultPatience,
 		AnyClock: b.anyClock, Newest: b.newest(),
 	}
@@ -155,12 +157,7 @@ func planID(now time.Time) string {
 
 // propose shows a plan, asks, and does it.
 func (o *changeOptions) propose(ctx context.Context, b *bench, p plan.Plan) error {
-	format, err := report.ParseFormat(o.output)
-	if err != nil {
-		return usageError{err}
-	}
-	width, color := display(b.streams, o.noColor)
-	if err := report.Plan(b.streams.Out, format, p, report.Options{Width: width, Color: color}); err != nil {
+	if err := o.render(b, p); err != nil {
 		return err
 	}
 	if o.dryRun || len(p.Steps) == 0 {
@@ -187,6 +184,15 @@ func (o *changeOptions) propose(ctx context.Context, b *bench, p plan.Plan) erro
 		err = o.last(ctx)
 	}
 	return b.conclude(ctx, out, err)
+}
+
+func (o *changeOptions) render(b *bench, p plan.Plan) error {
+	format, err := report.ParseFormat(o.output)
+	if err != nil {
+		return usageError{err}
+	}
+	width, color := display(b.streams, o.noColor)
+	return report.Plan(b.streams.Out, format, p, report.Options{Width: width, Color: color})
 }
 
 // ask asks on a terminal. An interrupt is an answer, too.
@@ -281,7 +287,22 @@ func (b *bench) congratulate(out execute.Outcome, done int) {
 	if unproven > 0 {
 		how = fmt.Sprintf("done, %d of them not proven in all, since something did not answer (perennial check shows it when it does)", unproven)
 	}
-	fmt.Fprintf(b.streams.Err, "\n%d steps %s. perennial history show %s tells what; perennial undo %s takes it back.\n", done, how, out.Plan, out.Plan)
+	back := ""
+	if b.undoable(out.Plan) {
+		back = fmt.Sprintf("; perennial undo %s takes it back", out.Plan)
+	}
+	fmt.Fprintf(b.streams.Err, "\n%d steps %s. perennial history show %s tells what%s.\n", done, how, out.Plan, back)
+}
+
+// undoable says whether a plan has a step that can be taken back.
+func (b *bench) undoable(id string) bool {
+	for _, past := range b.journal.Plans() {
+		var p plan.Plan
+		if past.ID == id && json.Unmarshal(past.Content, &p) == nil {
+			return slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Once == "" })
+		}
+	}
+	return false
 }
 
 // finishFirst finishes what an earlier run left, before anything new is done.

@@ -22,6 +22,7 @@ import (
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/finding"
 	"perennial.dev/perennial/internal/layout"
+	"perennial.dev/perennial/internal/leftover"
 	"perennial.dev/perennial/internal/policy"
 	"perennial.dev/perennial/internal/release"
 	"perennial.dev/perennial/internal/source"
@@ -96,6 +97,7 @@ func (o *lookOptions) look(ctx context.Context, s Streams) (timeline.Timeline, e
 		return none, err
 	}
 	findings, unseen := credential.Judge(l, rec.Facts)
+	findings = append(findings, leftover.Judge(l, rec.Facts)...)
 	findings = append(findings, support.Judge(cal, l, rec.Facts, rec.Observed)...)
 	env := timeline.EnvelopeOf(rec)
 	env.Tool = tool()

@@ -15,7 +15,8 @@ import (
 
 type restartOptions struct {
 	changeOptions
-	acceptOutage bool
+	handoverOptions
+	cleanUp bool
 }
 
 // restartable are the components that can be restarted.
@@ -24,11 +25,16 @@ var restartable = []string{layout.ControllerManager, layout.Scheduler, layout.Et
 func newRestart(s Streams) *cobra.Command {
 	o := &restartOptions{}
 	cmd := &cobra.Command{
-		Use: "restart COMPONENT", GroupID: "keep", Short: "A component: in place, proven",
+		Use: "restart COMPONENT", GroupID: "keep", Short: "A component, without downtime if possible",
 		Long: `Ends the process of a component, after making sure that it is the one that was
 looked at, and waits until its supervisor (the kubelet, systemd) has started it
 again and it answers. Manifests are not touched. What will be felt is said
 before.
+
+kube-apiserver is handed over: a standby API server runs as a second static pod,
+new connections are steered to it while the first one is restarted, and nobody
+notices. Where the node does not allow that, it is restarted in place, and how
+long the API will be away is said and asked for first.
 
 etcd is only restarted where the other members keep the quorum, by what they
 answer; where it is the only one, with --accept-outage. Its data are saved
@@ -36,8 +42,10 @@ beside the journal first.`,
 		Args: cobra.ExactArgs(1), ValidArgs: restartable,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), s, args[0]) },
 	}
-	o.addFlags(cmd)
-	cmd.Flags().BoolVar(&o.acceptOutage, "accept-outage", false, "with --yes: restart etcd although the API will answer no writes meanwhile")
+	o.changeOptions.addFlags(cmd)
+	o.handoverOptions.addFlags(cmd)
+	cmd.Flags().BoolVar(&o.acceptOutage, "accept-outage", false, "with --yes: go on although the API will be away, or answer no writes, meanwhile")
+	cmd.Flags().BoolVar(&o.cleanUp, "clean-up", false, "kube-apiserver: do not restart it, take away what an earlier handover has left behind")
 	return cmd
 }
 
@@ -63,6 +71,9 @@ func (o *restartOptions) run(ctx context.Context, s Streams, name string) error 
 	}
 	now := s.Now()
 	todo := plan.New(planID(now), now, seen)
+	if name == layout.APIServer {
+		return o.replace(ctx, b, seen, c, todo)
+	}
 	step, err := plan.RestartStep(seen, c, "asked for")
 	if err != nil {
 		return fmt.Errorf("restarting %s: %w", name, err)
@@ -76,7 +87,28 @@ func (o *restartOptions) run(ctx context.Context, s Streams, name string) error 
 			step.Felt = fmt.Sprintf("nothing: %d other members answer meanwhile", members-1)
 		}
 	}
-	step.Number = 1
-	todo.Steps = append(todo.Steps, step)
+	todo.Add(step)
+	return o.propose(ctx, b, todo)
+}
+
+// replace replaces the API server, or takes away what was left when that was
+// done before.
+func (o *restartOptions) replace(ctx context.Context, b *bench, seen plan.Seen, api layout.Component, todo plan.Plan) error {
+	if o.cleanUp {
+		if err := o.leftovers(ctx, b, seen, api, &todo); err != nil {
+			return err
+		}
+		return o.propose(ctx, b, todo)
+	}
+	if _, left := seen.Layout.Component(layout.APIServerStandby); left {
+		return hinted{fmt.Errorf("restarting %s: a standby is there already", api.Name), "perennial restart kube-apiserver --clean-up takes it away"}
+	}
+	if err := o.apiServer(ctx, b, seen, api, "asked for", &todo); err != nil {
+		return err
+	}
+	if err := o.outage(todo, o.yes && !o.dryRun); err != nil {
+		_ = o.render(b, todo)
+		return err
+	}
 	return o.propose(ctx, b, todo)
 }

@@ -14,9 +14,6 @@ import (
 	"perennial.dev/perennial/internal/plan"
 )
 
-// HoldLimit is when the kernel ends a hold, whatever becomes of this program.
-const HoldLimit = 3 * time.Second
-
 const (
 	// pollEvery is between two looks at a port that is about to be closed, and
 	// goAway how long its server then takes to tell its clients to go away:
@@ -146,7 +143,7 @@ func replaced(main layout.Component, s plan.Step) bool {
 // untilClosed waits until a process accepts no connections any more and has told
 // its clients, or could not be told to end.
 func (r *Runner) untilClosed(ctx context.Context, pid, port int, ended chan error) error {
-	for waited := time.Duration(0); waited < HoldLimit; waited += pollEvery {
+	for waited := time.Duration(0); waited < plan.HoldLimit; waited += pollEvery {
 		select {
 		case err := <-ended:
 			ended <- err // for whoever waits for the end

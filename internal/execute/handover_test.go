@@ -296,7 +296,7 @@ func (w *world) Unsteer(context.Context, plan.Bridge) error {
 }
 
 func (w *world) Hold(_ context.Context, _ plan.Bridge, pid, _ int) (int, func() error, error) {
-	err := w.act("hold", func() { w.held[pid] = w.now.Add(execute.HoldLimit) })
+	err := w.act("hold", func() { w.held[pid] = w.now.Add(plan.HoldLimit) })
 	return 3, func() error { return w.act("release", func() { delete(w.held, pid) }) }, err
 }
 

@@ -34,6 +34,10 @@ const (
 	SigningKey               Code = "SigningKey"
 	CopyStale                Code = "CopyStale"
 	OtherRenewer             Code = "OtherRenewer"
+	StandbyLeft              Code = "StandbyLeft"
+	SteeringLeft             Code = "SteeringLeft"
+	GuardLeft                Code = "GuardLeft"
+	HoldLeft                 Code = "HoldLeft"
 	SupportEnds              Code = "SupportEnds"
 	CalendarStale            Code = "CalendarStale"
 )
@@ -120,6 +124,22 @@ var Codes = []Info{
 		"A timer, a cron job, a daemon or a running kubeadm on this node renews certificates too, by its own clock and with its own restarts.",
 		"kubespray and KubeKey install a timer (k8s-certs-renew.timer), kucero runs as a DaemonSet, and many sites have a cron job with `kubeadm certs renew`.",
 		"Let one of the two renew. While one is at work, perennial changes nothing; one that is only installed is named in the plan."},
+	{StandbyLeft, "a standby API server",
+		"The static pod kube-apiserver-standby is there, or its process runs: the second API server of a handover. It serves whoever reaches its port, and takes its memory.",
+		"`perennial restart kube-apiserver` runs a standby while it replaces the API server; it is doing so now, or it was cut off.",
+		"`perennial restart kube-apiserver --clean-up`; by hand, when the API server is ready, remove kube-apiserver-standby.yaml from the manifests directory."},
+	{SteeringLeft, "steered connections",
+		"A program of the kernel (sk_lookup), or rules of nftables, can lead new connections for the API server to a standby. Where the standby has ended they have no effect.",
+		"`perennial restart kube-apiserver` steers while it replaces the API server; it is doing so now, or it was cut off.",
+		"`perennial restart kube-apiserver --clean-up`; by hand, when the API server is ready, remove the directory below /sys/fs/bpf/perennial, or `nft delete table ip perennial` and `ip6 perennial`."},
+	{GuardLeft, "a guard of the service kubernetes",
+		"A ValidatingAdmissionPolicy refuses to empty the endpoints of the service kubernetes in the namespace default. It forbids nothing else.",
+		"An API server that ends takes itself out of them; `perennial restart kube-apiserver` keeps the last one in while it is replaced. It is doing so now, or it was cut off.",
+		"`perennial restart kube-apiserver --clean-up`; by hand, `kubectl delete validatingadmissionpolicybinding,validatingadmissionpolicy endpoints-guard." + Group + "`."},
+	{HoldLeft, "held connections",
+		"Connections of the API server carry a filter that has dropped their segments for some seconds. It lets everything through by itself since.",
+		"`perennial restart kube-apiserver` holds kept connections for a tenth of a second, and was ended in it.",
+		"`perennial restart kube-apiserver --clean-up`; they go with their connections, too."},
 	{SupportEnds, "the end of a release's support",
 		"After this date upstream makes no fixes for this minor release, security fixes included.",
 		"Kubernetes supports its three newest minor releases, each for about 14 months since 1.19.",

@@ -56,6 +56,7 @@ var Packages = []Package{
 
 	{Floor: 1, Dir: "internal/credential", Line: "joins file, wire and identity into findings; how each component reloads, as data"},
 	{Floor: 1, Dir: "internal/layout", Line: "discovery: what runs here → credentials, their consumers, ports, what to look at next", May: []string{yaml}},
+	{Floor: 1, Dir: "internal/leftover", Line: "what a handover of the API server has put up and not taken away"},
 	{Floor: 1, Dir: "internal/pki", Line: "PEM, kubeconfigs, chains, matching keys; keys are kept as their public side", May: []string{yaml, yamlParser}},
 	{Floor: 1, Dir: "internal/plan", Line: "what is due → steps as data, with what they change, what proves them, what is felt"},
 	{Floor: 1, Dir: "internal/policy", Line: "when a finding is due, for whom, and what its owner accepts", May: []string{yaml}},
@@ -70,6 +71,7 @@ var Packages = []Package{
 	{Floor: 2, Dir: "internal/steer", Line: "new connections to another listener (sk_lookup, nftables), established ones held for a moment", May: []string{"golang.org/x/sys/unix", "github.com/cilium/ebpf", "github.com/google/nftables", "github.com/vishvananda/netlink", "github.com/vishvananda/netns"}},
 	{Floor: 2, Dir: "internal/wire", Line: "TLS handshakes without credentials, GET /version"},
 
+	{Floor: 3, Dir: "internal/bridge", Line: "what a handover of the API server stands on and puts up: finds out whether one is possible here, does it to the kernel and the API"},
 	{Floor: 3, Dir: "internal/execute", Line: "does a plan: check, journal, back up, do, prove, close; resumes what was cut off"},
 	{Floor: 3, Dir: "internal/report", Line: "renders a timeline as table, wide, JSON or YAML", May: []string{yaml}},
 	{Floor: 3, Dir: "internal/source", Line: "one look per file, one explicit list; pushes facts and what could not be seen"},

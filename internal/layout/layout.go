@@ -24,6 +24,7 @@ type Layout struct {
 	Credentials   []Credential // sorted by ID
 	Ports         []Port       // TLS ports worth a handshake
 	Reached       []string     // host:port by which clients reach the API server of this node
+	Admins        []string     // paths of the kubeconfigs that may look at everything, the strongest first
 	Renewers      []Renewer    // what else on the node renews
 	Wants         []Want       // what to look at, all rounds; what was served already is the caller's to know
 	Unseen        []fact.Unseen
@@ -109,11 +110,19 @@ func (l Layout) Component(name string) (Component, bool) {
 	return Component{}, false
 }
 
+// Administrator is a kubeconfig of the node that may look at everything.
+func (l Layout) Administrator() (conf string, ok bool) {
+	if len(l.Admins) == 0 {
+		return "", false
+	}
+	return l.Admins[0], true
+}
+
 // Discover finds the layout from what has been seen so far, and what to look
 // at next. It is called again with more facts until nothing new is wanted.
 func Discover(scope fact.Scope, facts []fact.Fact) Layout {
 	d := &discovery{
-		Layout: Layout{Scope: scope}, files: map[string]fact.File{}, wanted: map[Want]bool{},
+		Layout: Layout{Scope: scope}, files: map[string]fact.File{}, shown: map[string]bool{}, wanted: map[Want]bool{},
 		byPath: map[string]int{}, byID: map[fact.ID]string{}, relative: map[string]bool{}, alike: map[fact.ID]int{}, trust: map[flagRef][]string{},
 	}
 	for _, f := range facts {
@@ -126,6 +135,7 @@ func Discover(scope fact.Scope, facts []fact.Fact) Layout {
 	d.CertDir = d.certDir()
 	d.findPorts()
 	d.findReached()
+	d.findAdmins()
 	d.findRenewers()
 	d.findWants()
 	d.findNothing()
@@ -155,6 +165,7 @@ type discovery struct {
 	files     map[string]fact.File
 	listings  []fact.Listing
 	renewers  []fact.Renewer
+	shown     map[string]bool // endpoints that answered
 	wanted    map[Want]bool
 	byPath    map[string]int       // of a credential, while they are being found
 	byID      map[fact.ID]string   // the path that has the name
@@ -181,6 +192,8 @@ func (d *discovery) take(f fact.Fact) {
 		d.renewers = append(d.renewers, f)
 	case fact.Listing:
 		d.listings = append(d.listings, f)
+	case fact.Served:
+		d.shown[f.Endpoint] = true
 	}
 }
 

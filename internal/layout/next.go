@@ -213,6 +213,30 @@ func (d *discovery) wantWire() {
 	if _, two := d.Component(APIServerStandby); two {
 		d.wantAnswers()
 	}
+	d.wantBridge()
+}
+
+// wantBridge looks at what a handover puts up beside the standby, which may have
+// been left behind.
+func (d *discovery) wantBridge() {
+	api, ok := d.Component(APIServer)
+	if !ok || !d.running() {
+		return
+	}
+	d.want(Want{Verb: LookSteering})
+	for _, name := range []string{APIServer, APIServerStandby} {
+		if c, ok := d.Component(name); ok && c.Process != nil {
+			d.want(Want{Verb: LookHeld, PID: c.Process.PID, Endpoint: api.port()})
+		}
+	}
+	conf, ok := d.Administrator()
+	_, two := d.Component(APIServerStandby)
+	for _, p := range d.Ports {
+		if ok && (p.Component == APIServer || p.Component == APIServerStandby) && d.shown[p.Endpoint] {
+			d.want(Want{Verb: LookGuard, Path: conf, Endpoint: p.Endpoint, Local: true, Required: two})
+			return
+		}
+	}
 }
 
 // wantAnswers looks which of two API servers answers where, and which is ready.

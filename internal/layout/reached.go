@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"path"
 	"slices"
 	"strconv"
 
@@ -29,6 +30,17 @@ func (d *discovery) findReached() {
 		addr, err := netip.ParseAddrPort(c)
 		if err == nil && !addr.Addr().IsUnspecified() && c != d.own() && slices.Contains(d.node.Addresses, addr.Addr().String()) && !slices.Contains(d.Reached, addr.String()) {
 			d.Reached = append(d.Reached, addr.String())
+		}
+	}
+}
+
+// findAdmins finds kubeadm's kubeconfigs for administrators. The rights of
+// super-admin.conf (1.29) do not depend on what the API holds.
+func (d *discovery) findAdmins() {
+	for _, name := range []string{"super-admin.conf", "admin.conf"} {
+		conf := path.Join(d.KubernetesDir, name)
+		if f, ok := d.files[conf]; ok && f.Kubeconfig != nil && f.Problem == "" {
+			d.Admins = append(d.Admins, conf)
 		}
 	}
 }

@@ -20,6 +20,9 @@ const (
 	LookHandshake Verb = "handshake" // Endpoint, SNI: what a TLS port presents
 	LookVersion   Verb = "version"   // Endpoint: what GET /version tells an anonymous client
 	LookReady     Verb = "ready"     // Endpoint: what GET /readyz tells an anonymous client
+	LookGuard     Verb = "guard"     // Path: an administrator's kubeconfig; Endpoint: whether the service kubernetes is guarded
+	LookSteering  Verb = "steering"  // the running machine: whether new connections are led elsewhere
+	LookHeld      Verb = "held"      // PID: whether connections of a process are held; Endpoint: that it serves
 	LookFleet     Verb = "fleet"     // Endpoint: as a handshake with the loopback SNI, repeated until no new API server answers
 )
 

@@ -4,10 +4,16 @@ package plan
 
 import (
 	"fmt"
-	"net/http"
 
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/layout"
+)
+
+// Of HTTP.
+const (
+	statusOK           = 200
+	statusUnauthorized = 401
+	statusForbidden    = 403
 )
 
 // port is where a component of this node answers.
@@ -43,9 +49,9 @@ func (e Expect) ready(after Seen) (Answer, string) {
 		r, ok := f.(fact.Ready)
 		switch {
 		case !ok || r.Endpoint != endpoint:
-		case r.Status == http.StatusOK:
+		case r.Status == statusOK:
 			return Yes, e.Component + " is ready"
-		case r.Status == http.StatusUnauthorized || r.Status == http.StatusForbidden:
+		case r.Status == statusUnauthorized || r.Status == statusForbidden:
 			return Unknown, fmt.Sprintf("%s tells nobody without credentials whether it is ready (HTTP status %d)", e.Component, r.Status)
 		default:
 			return No, fmt.Sprintf("%s is not ready yet (HTTP status %d)", e.Component, r.Status)

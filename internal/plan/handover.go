@@ -44,6 +44,8 @@ type Bridge struct {
 	RemoteOnly  bool     `json:"remoteOnly,omitempty"` // leave alone what comes from the address that it goes to
 	Pins        string   `json:"pins,omitempty"`       // directory of the pinned program
 	Guard       GuardWay `json:"guard"`
+	Admin       string   `json:"admin"`          // path of the kubeconfig with which the guard is put up
+	Held        []int    `json:"held,omitempty"` // PIDs whose connections were left held
 	Hold        bool     `json:"hold,omitempty"` // of kept connections, while a server closes its port
 	Wait        Span     `json:"wait,omitzero"`  // before the step acts
 }
@@ -60,6 +62,7 @@ type HandoverOptions struct {
 	// may delay its start by up to five minutes.
 	Patience time.Duration
 	Pins     string // directory below which the steering program is pinned
+	Admin    string // path of an administrator's kubeconfig
 }
 
 // The waits of a handover. A watch that has seen nothing for a while goes on at
@@ -79,6 +82,10 @@ const (
 	startsWithin = 3 * time.Minute
 )
 
+// HoldLimit is when the kernel ends a hold of connections, whatever becomes of
+// the program that began it.
+const HoldLimit = 3 * time.Second
+
 // cutRequests is felt by whoever does not wait.
 const cutRequests = "watches that are idle and get no bookmark in time start anew with a list (kubectl get -w ends); requests that take longer than 3 seconds are cut"
 
@@ -96,14 +103,45 @@ func Handover(seen Seen, api layout.Component, why string, o HandoverOptions) ([
 	}, nil
 }
 
-// CleanUp are the steps that take away what a handover has left behind. The main
-// API server must be ready.
+// CleanUp are the steps that take away what a handover has left behind, where it
+// did.
 func CleanUp(seen Seen, api layout.Component, o HandoverOptions) ([]Step, error) {
-	h, err := newHandover(seen, api, "an earlier handover has left it", o)
+	h, err := newHandover(seen, api, "", o)
 	if err != nil {
 		return nil, err
 	}
-	return []Step{h.steerOff(), h.standbyOff(), h.guardOff()}, nil
+	if standby, ok := seen.Layout.Component(layout.APIServerStandby); ok {
+		h.bridge.StandbyPort, _ = standby.Port()
+	}
+	var steps []Step
+	add := func(s Step) {
+		s.Why = "an earlier handover has left it behind"
+		steps = append(steps, s)
+	}
+	for _, f := range seen.Facts {
+		switch f := f.(type) {
+		case fact.Steering:
+			h.bridge.Way, h.bridge.Pins = Way(f.Way), f.Place
+			add(h.steerOff())
+		case fact.Held:
+			h.bridge.Held = append(h.bridge.Held, f.PID)
+		}
+	}
+	if len(h.bridge.Held) > 0 && len(steps) == 0 {
+		add(h.steerOff())
+	}
+	for i := range steps {
+		steps[i].Bridge.Held = h.bridge.Held
+	}
+	if _, ok := seen.Layout.Component(layout.APIServerStandby); ok {
+		add(h.standbyOff())
+	}
+	for _, f := range seen.Facts {
+		if g, ok := f.(fact.Guard); ok && g.Present {
+			add(h.guardOff())
+		}
+	}
+	return steps, nil
 }
 
 type handover struct {
@@ -127,7 +165,7 @@ func newHandover(seen Seen, api layout.Component, why string, o HandoverOptions)
 	}
 	b := Bridge{
 		ID: o.ID, Main: api.Manifest, Standby: path.Join(path.Dir(api.Manifest), layout.APIServerStandby+".yaml"),
-		Port: port, StandbyPort: o.StandbyPort, Way: o.Way, Guard: o.Guard, Hold: o.Hold,
+		Port: port, StandbyPort: o.StandbyPort, Way: o.Way, Guard: o.Guard, Hold: o.Hold, Admin: o.Admin,
 	}
 	if o.Way == ByLookup {
 		b.Pins = path.Join(o.Pins, o.ID)

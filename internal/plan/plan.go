@@ -27,6 +27,16 @@ type Plan struct {
 	Steps      []Step     `json:"steps"`
 	Notes      []Note     `json:"notes"`            // what is not done, and why
 	Undoes     string     `json:"undoes,omitempty"` // the plan that this one takes back
+	// Decision says how the API server is replaced, where the plan does so.
+	Decision *Decision `json:"decision,omitempty"`
+}
+
+// Add adds steps, and numbers them.
+func (p *Plan) Add(steps ...Step) {
+	for _, s := range steps {
+		s.Number = len(p.Steps) + 1
+		p.Steps = append(p.Steps, s)
+	}
 }
 
 // Note is something about a credential that the plan leaves alone.

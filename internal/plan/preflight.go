@@ -3,6 +3,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -59,8 +60,11 @@ type Ground struct {
 	Others          []string // addresses of other API servers of the cluster that answered
 	Endpoints       []string // addresses in the endpoints of the service kubernetes
 	EndpointProblem fact.Text
-	PolicyProblem   fact.Text // why a ValidatingAdmissionPolicy cannot guard them
-	LeaseProblem    fact.Text // why an entry in etcd cannot
+	// Insisted: somebody wants a handover although the node is busy or other API
+	// servers answer.
+	Insisted      bool
+	PolicyProblem fact.Text // why a ValidatingAdmissionPolicy cannot guard them
+	LeaseProblem  fact.Text // why an entry in etcd cannot
 }
 
 // MemoryGround is the node's memory, in bytes.
@@ -142,6 +146,10 @@ type Decision struct {
 	// Ends are those for which the API server must not be restarted in any way.
 	Ends   []Preflight `json:"ends,omitempty"`
 	Checks []Preflight `json:"checks"` // all, in the order of Preflights
+	// StandbyPort is the port of the standby.
+	StandbyPort int `json:"standbyPort,omitempty"`
+	// Served says that other API servers of the cluster answer meanwhile.
+	Served bool `json:"served,omitempty"`
 	// Outage is what a restart in place would be felt as, whatever the way.
 	Outage Outage `json:"outage"`
 }
@@ -167,7 +175,10 @@ func (g Ground) Preflight() []Preflight {
 // Decide chooses the way: sk_lookup where it can be done, else nftables, else
 // the restart in place.
 func (g Ground) Decide() Decision {
-	d := Decision{Way: ByLookup, Checks: g.Preflight(), Outage: g.inPlace(), Hold: g.HoldProblem == ""}
+	d := Decision{
+		Way: ByLookup, Checks: g.Preflight(), Outage: g.inPlace(), Hold: g.HoldProblem == "",
+		StandbyPort: g.Standby.Port, Served: len(g.Others) > 0,
+	}
 	d.Guard, _ = g.guard()
 	for _, p := range d.Checks {
 		if p.Ends {
@@ -193,9 +204,30 @@ func (g Ground) Decide() Decision {
 		d.Way, d.Reasons = InPlace, append(lookup, nat...)
 	}
 	if d.Way == InPlace {
-		d.Guard, d.Hold = "", false
+		d.inPlace()
 	}
 	return d
+}
+
+func (d *Decision) inPlace() { d.Way, d.Guard, d.Hold, d.StandbyPort = InPlace, "", false, 0 }
+
+// InPlace decides for the restart in place because somebody wants it.
+func (d *Decision) InPlace(why string) {
+	d.inPlace()
+	d.Reasons = []Preflight{{Level: LevelWarn, Says: why}}
+}
+
+// Felt is what the restart in place is felt as.
+func (d Decision) Felt() string {
+	if d.Served {
+		return "nothing where a load balancer leads to the other API servers; clients of this one are refused for " + d.Outage.String()
+	}
+	return "the API is away for " + d.Outage.String()
+}
+
+// String is how long, with its basis.
+func (o Outage) String() string {
+	return fmt.Sprintf("%s to %s (estimated: %s)", o.Least, o.Most, o.Basis)
 }
 
 // What a restart in place consists of. The kubelet looks for ended containers

@@ -65,8 +65,11 @@ func checkTakenUp(g Ground) Preflight {
 }
 
 func checkOthers(g Ground) Preflight {
-	if len(g.Others) == 0 {
+	switch {
+	case len(g.Others) == 0:
 		return fine("no other API server of the cluster answers")
+	case g.Insisted:
+		return warn("", "%s answer, too, and a handover was asked for", count(len(g.Others), "other API server", fact.Text(strings.Join(g.Others, ", "))))
 	}
 	return stop("restart the API servers one at a time", "%s answer, too: with a load balancer a plain restart is enough", count(len(g.Others), "other API server", fact.Text(strings.Join(g.Others, ", "))))
 }
@@ -123,7 +126,7 @@ func checkLoad(g Ground) Preflight {
 	idle := c.Idle * float64(c.Cores)
 	says := fmt.Sprintf("%.1f of %d cores were idle over %s", idle, c.Cores, c.Over.Round(time.Second/10))
 	switch {
-	case idle < idleNeeded:
+	case idle < idleNeeded && !g.Insisted:
 		return stop("wait for a quieter time", "%s: requests would be answered 429 while a second API server starts", says)
 	case idle < idleWanted:
 		return warn("wait for a quieter time", "%s: some requests may be answered 429 while a second API server starts; client-go repeats them", says)

@@ -34,6 +34,7 @@ func Plan(w io.Writer, f Format, p plan.Plan, o Options) error {
 			}
 		}
 	}
+	preflights(out, p.Decision)
 	for _, s := range p.Steps {
 		if s.Felt != "" {
 			out.gap()
@@ -49,10 +50,50 @@ func Plan(w io.Writer, f Format, p plan.Plan, o Options) error {
 	return write(w, []byte(out.finished()))
 }
 
+// preflights tells how the API server is replaced, why not in a better way, and
+// what is not as it could be.
+func preflights(out *page, d *plan.Decision) {
+	if d == nil {
+		return
+	}
+	out.gap()
+	way := map[plan.Way]string{
+		plan.ByLookup: "a standby serves meanwhile; new connections are steered to it by sk_lookup",
+		plan.ByNAT:    "a standby serves meanwhile; new connections are steered to it by nftables",
+		plan.InPlace:  "in place; " + d.Felt(),
+	}[d.Way]
+	out.paragraph("API server", plain(way))
+	decided := map[plan.PreflightCode]bool{}
+	for _, r := range d.Reasons {
+		decided[r.Code] = true
+		out.paragraph("Why", preflight(r))
+	}
+	for _, c := range d.Checks {
+		if c.Level == plan.LevelWarn && !decided[c.Code] && d.Way != plan.InPlace {
+			out.paragraph("Mind", preflight(c))
+		}
+	}
+}
+
+func preflight(p plan.Preflight) string {
+	text := plain(p.Says)
+	if p.Next != "" {
+		text += " (" + plain(p.Next) + ")"
+	}
+	if p.Code != "" {
+		text += " [" + plain(p.Code) + "]"
+	}
+	return text
+}
+
 func planHeadline(p plan.Plan) string {
 	counts := map[plan.Verb]int{}
+	without := ""
 	for _, s := range p.Steps {
 		counts[s.Verb]++
+		if s.Bridge != nil && s.Verb == plan.Restart {
+			without = ", without downtime of the API"
+		}
 	}
 	var parts []string
 	for _, v := range []struct {
@@ -76,10 +117,13 @@ func planHeadline(p plan.Plan) string {
 			parts = append(parts, fmt.Sprintf(v.all, n))
 		}
 	}
+	if len(parts) == 0 && len(p.Steps) > 0 {
+		return fmt.Sprintf("Plan for %s: %d steps.", plain(p.Node), len(p.Steps))
+	}
 	if len(parts) == 0 {
 		return fmt.Sprintf("Nothing to do on %s.", plain(p.Node))
 	}
-	return fmt.Sprintf("Plan for %s: %s.", plain(p.Node), strings.Join(parts, ", "))
+	return fmt.Sprintf("Plan for %s: %s.", plain(p.Node), strings.Join(parts, ", ")+without)
 }
 
 func titleWidth(p plan.Plan) int {

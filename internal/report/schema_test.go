@@ -5,6 +5,7 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"reflect"
 	"strings"
@@ -148,6 +149,7 @@ func compareFields(t *testing.T, root, node map[string]any, typ reflect.Type, at
 		return
 	}
 	named, _ := node["properties"].(map[string]any)
+	named = maps.Clone(named) // a definition may be used more than once
 	required, _ := node["required"].([]any)
 	for i := range typ.NumField() {
 		name, options, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")

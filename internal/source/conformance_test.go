@@ -67,6 +67,7 @@ var subjects = map[string]subject{
 		m.put("etc/kubernetes.old-20250101/admin.conf", key)
 		return []layout.Want{{Verb: layout.LookRenewers, Path: "/etc/systemd/system"}, {Verb: layout.LookRenewers, Path: "/etc/cron.d"}, {Verb: layout.LookRenewers, Path: "/etc"}}
 	}, missing: &layout.Want{Verb: layout.LookRenewers, Path: "/no/cron.d"}},
+	"bridge": {wants: func(m *machine) []layout.Want { return []layout.Want{administered(m, false)} }, live: true},
 	"processes": {wants: func(m *machine) []layout.Want {
 		runKubelet(m)
 		return []layout.Want{{Verb: layout.LookProcesses}}

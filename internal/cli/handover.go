@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"perennial.dev/perennial/internal/bridge"
+	"perennial.dev/perennial/internal/layout"
+	"perennial.dev/perennial/internal/plan"
+	"perennial.dev/perennial/internal/source"
+)
+
+// handoverOptions say how an API server is to be replaced.
+type handoverOptions struct {
+	quick, inPlace, handover, noHold, acceptOutage bool
+	patience                                       time.Duration
+}
+
+func (o *handoverOptions) addFlags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.BoolVar(&o.quick, "quick", false, "kube-apiserver: do not wait for idle watches and slow requests; some of them begin anew")
+	f.BoolVar(&o.inPlace, "in-place", false, "kube-apiserver: restart it without a standby; the API is away meanwhile")
+	f.BoolVar(&o.handover, "handover", false, "kube-apiserver: with a standby also where other API servers answer, or the node is busy")
+	f.BoolVar(&o.noHold, "no-hold", false, "kube-apiserver: do not hold kept connections for a moment; better where HTTP/1.1 clients write, worse for others")
+	f.DurationVar(&o.patience, "patience", 8*time.Minute, "kube-apiserver: how long it may take to come back")
+	cmd.MarkFlagsMutuallyExclusive("in-place", "handover")
+}
+
+// apiServer adds the steps that replace the API server to a plan: a handover
+// where the node allows one, or else the restart in place with its outage.
+func (o *handoverOptions) apiServer(ctx context.Context, b *bench, seen plan.Seen, api layout.Component, why string, p *plan.Plan) error {
+	p.Decision = o.decide(ctx, b, seen, api)
+	d := p.Decision
+	if len(d.Ends) > 0 {
+		return hinted{fmt.Errorf("restarting %s: %s", api.Name, d.Ends[0].Says), d.Ends[0].Next}
+	}
+	if d.Way == plan.InPlace {
+		step, err := plan.RestartStep(seen, api, why)
+		if err != nil {
+			return fmt.Errorf("restarting %s: %w", api.Name, err)
+		}
+		step.Felt = d.Felt()
+		p.Add(step)
+		return nil
+	}
+	admin, _ := seen.Layout.Administrator()
+	steps, err := plan.Handover(seen, api, why, plan.HandoverOptions{
+		ID: p.ID, Way: d.Way, StandbyPort: d.StandbyPort, Guard: d.Guard, Hold: d.Hold && !o.noHold, Quick: o.quick,
+		Pins: source.SteeringDir, Admin: admin, Patience: o.patience,
+	})
+	if err != nil {
+		return err
+	}
+	p.Add(steps...)
+	return nil
+}
+
+func (o *handoverOptions) decide(ctx context.Context, b *bench, seen plan.Seen, api layout.Component) *plan.Decision {
+	admin, _ := seen.Layout.Administrator()
+	survey := bridge.Survey{Files: b.files, Admin: admin, Pins: source.SteeringDir, Version: Version, Now: b.streams.Now, Sleep: sleep}
+	fmt.Fprintln(b.streams.Err, "looking at what a handover would stand on ...")
+	ground := survey.Ground(ctx, seen, api)
+	ground.Insisted = o.handover
+	d := ground.Decide()
+	if o.inPlace {
+		d.InPlace("asked for with --in-place")
+	}
+	return &d
+}
+
+// outage refuses an outage that nobody has accepted.
+func (o *handoverOptions) outage(p plan.Plan, asked bool) error {
+	d := p.Decision
+	if d == nil || d.Way != plan.InPlace || d.Served || o.acceptOutage || !asked {
+		return nil
+	}
+	var why []string
+	for _, r := range d.Reasons {
+		why = append(why, r.Says)
+	}
+	return hinted{
+		fmt.Errorf("restarting %s: only in place (%s), and the API would be away for %s", layout.APIServer, strings.Join(why, "; "), d.Outage),
+		"perennial restart kube-apiserver --dry-run shows all preflights; --accept-outage goes on",
+	}
+}
+
+// leftovers takes away what an earlier handover has left behind.
+func (o *restartOptions) leftovers(ctx context.Context, b *bench, seen plan.Seen, api layout.Component, p *plan.Plan) error {
+	admin, _ := seen.Layout.Administrator()
+	steps, err := plan.CleanUp(seen, api, plan.HandoverOptions{ID: p.ID, Guard: plan.GuardPolicy, Hold: true, Quick: o.quick, Admin: admin})
+	if err != nil {
+		return err
+	}
+	if len(steps) == 0 {
+		fmt.Fprintln(b.streams.Err, "nothing of a handover was left behind")
+	}
+	p.Add(steps...)
+	return nil
+}
+
+func (b *bench) crossing() bridge.Crossing {
+	return bridge.Crossing{Disk: b.disk, Version: Version}
+}

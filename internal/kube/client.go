@@ -18,6 +18,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -59,7 +60,8 @@ type Client struct {
 }
 
 // Open makes a client for the server at host:port, from a kubeconfig. Nothing is
-// asked yet. The version is the program's own, for the User-Agent.
+// asked yet. The version is the program's own, for the User-Agent; it may be
+// empty.
 func Open(server string, k Kubeconfig, version string) (*Client, error) {
 	if _, _, err := net.SplitHostPort(server); err != nil {
 		return nil, fmt.Errorf("asking an API server: %q is not an address with a port", server)
@@ -72,7 +74,7 @@ func Open(server string, k Kubeconfig, version string) (*Client, error) {
 	scheme := runtime.NewScheme()
 	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
 	config := &rest.Config{
-		Host: "https://" + server, TLSClientConfig: tls, UserAgent: "perennial/" + version,
+		Host: "https://" + server, TLSClientConfig: tls, UserAgent: strings.TrimSuffix("perennial/"+version, "/"),
 		ContentConfig: rest.ContentConfig{NegotiatedSerializer: serializer.NewCodecFactory(scheme).WithoutConversion()},
 		// The environment's proxy would lead to another server than this one.
 		Proxy: func(*http.Request) (*url.URL, error) { return nil, nil },

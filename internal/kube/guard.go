@@ -65,7 +65,12 @@ func (c *Client) GuardOn(ctx context.Context) error {
 		return err
 	}
 	for _, part := range guardParts {
-		if err := c.put(ctx, part); err != nil {
+		err := c.put(ctx, part)
+		// The controller manager writes their status, in between too.
+		for again := 0; again < 5 && (apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err)); again++ {
+			err = c.put(ctx, part)
+		}
+		if err != nil {
 			return err
 		}
 	}

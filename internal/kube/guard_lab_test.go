@@ -42,6 +42,9 @@ func TestLabGuard(t *testing.T) {
 		p.present(admin, true)
 		p.emptyingIsDenied()
 		p.restIsAllowed()
+		if before, after := p.stopped(); before != after {
+			t.Errorf("guarded, and the server has stopped and started: the service was %s and is %s", before, after)
+		}
 		p.fixed(admin)
 		p.half(admin)
 		for range 2 {
@@ -50,6 +53,12 @@ func TestLabGuard(t *testing.T) {
 			}
 		}
 		p.absent(admin)
+		for end := time.Now().Add(guardTime); denied(admin.try(t.Context(), keptObjects[0], keptObjects[0].emptied)) && time.Now().Before(end); {
+			time.Sleep(guardPause) // the server acts on it for a moment longer
+		}
+		if before, after := p.stopped(); before == after {
+			t.Errorf("a server that stops does not empty the service any more: %s", after)
+		}
 		p.emptiableAgain(admin)
 	})
 }
@@ -121,8 +130,9 @@ func (p *plane) restIsAllowed() {
 	for _, args := range [][]string{
 		{"annotate", "endpoints", "kubernetes", "still=allowed"},
 		{"annotate", "endpointslices", "kubernetes", "still=allowed"},
-		{"patch", "endpoints", "kubernetes", "--type=json", "-p", `[{"op": "add", "path": "/subsets/0/addresses/-", "value": {"ip": "192.0.2.11"}}]`},
-		{"patch", "endpoints", "kubernetes", "--type=json", "-p", `[{"op": "remove", "path": "/subsets/0/addresses/1"}]`},
+		// Dry runs, since the server puts its own view back at any moment.
+		{"patch", "endpoints", "kubernetes", "--dry-run=server", "--type=merge", "-p", `{"subsets":[{"addresses":[{"ip":"192.0.2.10"},{"ip":"192.0.2.11"}],"ports":[{"name":"https","port":6443}]}]}`},
+		{"patch", "endpoints", "kubernetes", "--dry-run=server", "--type=merge", "-p", `{"subsets":[{"addresses":[{"ip":"192.0.2.11"}],"ports":[{"name":"https","port":6443}]}]}`},
 		{"patch", "endpointslices", "other", "--type=merge", "-p", `{"endpoints":[]}`},
 		{"delete", "endpointslices", "other"},
 		{"-n", "kube-system", "patch", "endpointslices", "kubernetes", "--type=merge", "-p", `{"endpoints":[]}`},
@@ -130,6 +140,31 @@ func (p *plane) restIsAllowed() {
 	} {
 		if out, ok := p.kubectl(args...); !ok {
 			p.t.Errorf("kubectl %s: %s", strings.Join(args, " "), out)
+		}
+	}
+}
+
+// stopped stops the server as the kubelet does and starts it again. It returns
+// the versions of what the service leads to: an object that was emptied and
+// filled again has another one.
+func (p *plane) stopped() (before, after string) {
+	p.t.Helper()
+	versions := func() string {
+		out, ok := p.kubectl("get", "endpoints/kubernetes", "endpointslices/kubernetes", "-o", `jsonpath={range .items[*]}{.kind} {.metadata.resourceVersion} {end}`)
+		if !ok {
+			p.t.Fatal(out)
+		}
+		return out[strings.LastIndex(out, "\n")+1:] // behind a warning
+	}
+	before = versions()
+	p.lab("stop", "--name", p.name, "kube-apiserver")
+	p.lab("start", "--name", p.name, "kube-apiserver")
+	admin := p.client("admin.conf") // on a connection of its own
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
+		if service, err := admin.Endpoints(p.t.Context()); err == nil && len(service.Servers) > 0 {
+			return before, versions()
+		} else if time.Now().After(deadline) {
+			p.t.Fatalf("after its start: %+v, %v", service, err)
 		}
 	}
 }
@@ -149,6 +184,14 @@ func (p *plane) fixed(c *Client) {
 	}
 	if err := c.GuardProven(p.t.Context()); err != nil {
 		p.t.Error(err)
+	}
+	// The controller manager checks its expressions against the types.
+	out, ok = p.kubectl("wait", "validatingadmissionpolicy", GuardName, "--for=jsonpath={.status.observedGeneration}", "--timeout=30s")
+	if !ok {
+		p.t.Fatal(out)
+	}
+	if out, _ = p.kubectl("get", "validatingadmissionpolicy", GuardName, "-o", "jsonpath={.status.typeChecking.expressionWarnings}"); out != "" {
+		p.t.Errorf("its expressions do not fit the types: %s", out)
 	}
 }
 

@@ -31,8 +31,14 @@ type Kubeconfig struct {
 func (k Kubeconfig) credentials() (rest.TLSClientConfig, error) {
 	var none rest.TLSClientConfig
 	// This reader says what is wrong without quoting secrets; client-go's quotes.
-	if _, problem := pki.ReadKubeconfig(k.Data, filepath.Dir(k.Path)); problem != "" {
+	seen, problem := pki.ReadKubeconfig(k.Data, filepath.Dir(k.Path))
+	if problem != "" {
 		return none, errors.New(problem.String())
+	}
+	for _, user := range seen.Users {
+		if user.Current && user.Problem != "" {
+			return none, errors.New(user.Problem.String())
+		}
 	}
 	config, err := clientcmd.Load(k.Data)
 	if err != nil {

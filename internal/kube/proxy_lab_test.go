@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kube
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestLabKubeProxyReplacement(t *testing.T) {
+	onPlanes(t, func(p *plane) {
+		t := p.t
+		admin := p.client("admin.conf")
+		p.replacements(admin, "with kube-proxy") // the lab has kubeadm's ConfigMap and no DaemonSet
+		p.apply(daemonSetOf("kube-proxy", `"command": ["/usr/local/bin/kube-proxy", "--config=/var/lib/kube-proxy/config.conf"]`))
+		p.apply(cilium(`"kube-proxy-replacement": "false", "bpf-lb-sock": "false"`))
+		p.apply(daemonSetOf("kube-router", `"args": ["--run-router=true", "--run-service-proxy=false"]`))
+		p.replacements(admin, "others that leave it to kube-proxy")
+
+		p.apply(cilium(`"kube-proxy-replacement": "true"`))
+		p.replacements(admin, "Cilium", Replacement{"cilium", true, false, "ConfigMap kube-system/cilium-config: kube-proxy-replacement=true"})
+		p.apply(cilium(`"kube-proxy-replacement": "partial"`))
+		p.replacements(admin, "Cilium in part", Replacement{"cilium", true, true, "ConfigMap kube-system/cilium-config: kube-proxy-replacement=partial"})
+		p.apply(cilium(`"kube-proxy-replacement": "false", "bpf-lb-sock": "true"`))
+		p.replacements(admin, "Cilium's sockets", Replacement{"cilium", true, true, "ConfigMap kube-system/cilium-config: bpf-lb-sock=true"})
+		p.gone("configmap", "cilium-config")
+
+		p.apply(daemonSetOf("kube-router", `"args": ["--run-router=true", "--run-service-proxy=true"]`))
+		p.replacements(admin, "kube-router", Replacement{"kube-router", false, false, "DaemonSet kube-system/kube-router, container kube-router: --run-service-proxy=true"})
+		p.gone("daemonset", "kube-router")
+
+		p.apply(felixDefinition)
+		p.calico(admin)
+
+		// The scheduler may not see what would tell.
+		if found, err := p.client("scheduler.conf").KubeProxyReplacement(t.Context()); !errors.Is(err, ErrForbidden) || len(found) != 0 {
+			t.Errorf("unseen: %+v, %v", found, err)
+		}
+	})
+}
+
+func (p *plane) calico(admin *Client) {
+	p.t.Helper()
+	felix := func(enabled string) string {
+		return `{"apiVersion": "crd.projectcalico.org/v1", "kind": "FelixConfiguration", "metadata": {"name": "default"}, "spec": {"bpfEnabled": ` + enabled + `}}`
+	}
+	// The server takes a moment to serve what was just defined.
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+		if out, ok := p.kubectl("get", "felixconfigurations.crd.projectcalico.org"); ok {
+			break
+		} else if time.Now().After(deadline) {
+			p.t.Fatal(out)
+		}
+	}
+	p.apply(felix("false"))
+	p.replacements(admin, "Calico without eBPF")
+	p.apply(felix("true"))
+	p.replacements(admin, "Calico with eBPF", Replacement{"calico", true, false, "FelixConfiguration default: bpfEnabled=true"})
+}
+
+func (p *plane) replacements(c *Client, name string, want ...Replacement) {
+	p.t.Helper()
+	got, err := c.KubeProxyReplacement(p.t.Context())
+	if err != nil || len(got) != len(want) {
+		p.t.Errorf("%s: %+v, %v", name, got, err)
+		return
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			p.t.Errorf("%s: %+v, want %+v", name, got[i], want[i])
+		}
+	}
+}
+
+func (p *plane) gone(kind, name string) {
+	p.t.Helper()
+	if out, ok := p.kubectl("-n", "kube-system", "delete", kind, name); !ok {
+		p.t.Fatal(out)
+	}
+}
+
+func cilium(data string) string {
+	return `{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "cilium-config", "namespace": "kube-system"}, "data": {` + data + `}}`
+}
+
+func daemonSetOf(name, more string) string {
+	return strings.NewReplacer("NAME", name, "MORE", more).Replace(`{"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": {"name": "NAME", "namespace": "kube-system"},
+		"spec": {"selector": {"matchLabels": {"k8s-app": "NAME"}}, "template": {"metadata": {"labels": {"k8s-app": "NAME"}},
+		"spec": {"containers": [{"name": "NAME", "image": "registry.invalid/NAME", MORE}]}}}}`)
+}
+
+// felixDefinition is Calico's, as far as it matters.
+const felixDefinition = `{"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "felixconfigurations.crd.projectcalico.org"},
+	"spec": {"group": "crd.projectcalico.org", "scope": "Cluster", "names": {"kind": "FelixConfiguration", "plural": "felixconfigurations", "singular": "felixconfiguration"},
+	"versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": true}}}]}}`

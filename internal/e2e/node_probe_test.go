@@ -23,6 +23,7 @@ import (
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/yaml"
 )
 
@@ -183,6 +184,11 @@ func (a *answers) tally() tally {
 func cause(err error) string {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return "timeout"
+	}
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
+		code := int(status.Status().Code)
+		return fmt.Sprintf("%d %s", code, http.StatusText(code))
 	}
 	text := err.Error()
 	for _, known := range []string{"connection refused", "connection reset", "EOF", "GOAWAY", "no route to host"} {

@@ -94,7 +94,7 @@ func (d *Disk) Replace(name string, data []byte, before string) error {
 
 // Restore is Replace with the mode and the owner given.
 func (d *Disk) Restore(name string, data []byte, before string, as Access) error {
-	return d.replace("restoring", name, data, before, &as)
+	return d.replace("replacing", name, data, before, &as)
 }
 
 func (d *Disk) replace(doing, name string, data []byte, before string, as *Access) error {

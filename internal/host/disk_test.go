@@ -237,15 +237,18 @@ func TestChangesRefuseWhatIsNoFile(t *testing.T) {
 	}
 	d := host.NewDisk(open(t, root), nil)
 	for _, name := range []string{"/dir", "/fifo", "/", "/dir/", "relative", "/nothing/f"} {
-		for what, err := range map[string]error{
-			"replacing":    d.Replace(name, []byte("x"), digest("")),
-			"restoring":    d.Restore(name, []byte("x"), digest(""), own(0o600)),
-			"appending to": d.Append(name, []byte("x")),
-			"removing":     d.Remove(name, digest("")),
-			"writing":      d.WriteNew(name, []byte("x"), own(0o600)),
+		for _, c := range []struct {
+			what string
+			err  error
+		}{
+			{"replacing", d.Replace(name, []byte("x"), digest(""))},
+			{"replacing", d.Restore(name, []byte("x"), digest(""), own(0o600))},
+			{"appending to", d.Append(name, []byte("x"))},
+			{"removing", d.Remove(name, digest(""))},
+			{"writing", d.WriteNew(name, []byte("x"), own(0o600))},
 		} {
-			if err == nil || !strings.HasPrefix(err.Error(), what+" "+name+": ") {
-				t.Errorf("%s %s: %v", what, name, err)
+			if c.err == nil || !strings.HasPrefix(c.err.Error(), c.what+" "+name+": ") {
+				t.Errorf("%s %s: %v", c.what, name, c.err)
 			}
 		}
 	}

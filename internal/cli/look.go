@@ -180,7 +180,7 @@ func (o *lookOptions) scope() (fact.Scope, error) {
 			return fact.Scope{}, hinted{fmt.Errorf("opening the Kubernetes directory %s: it is not there, or no directory", dir), "give the directory that holds manifests/ and pki/"}
 		}
 	}
-	return fact.Scope{Root: root, KubernetesDir: dir, Copies: o.copies}, nil
+	return fact.Scope{Root: root, KubernetesDir: dir, Copies: o.copies, State: DefaultState}, nil
 }
 
 // normalEndpoint takes host, host:port and https URLs; the port is 6443 where

@@ -32,6 +32,7 @@ const (
 	KindSteering      Kind = "Steering"
 	KindGuard         Kind = "Guard"
 	KindHeld          Kind = "Held"
+	KindUnfinished    Kind = "Unfinished"
 )
 
 // Fact is one thing seen. The set of implementations is closed: they are the
@@ -298,6 +299,13 @@ type Held struct {
 	Sockets int `json:"sockets"`
 }
 
+// Unfinished is a change of this machine that has begun and not ended.
+type Unfinished struct {
+	Plan  string    `json:"plan"` // its ID
+	Begun time.Time `json:"begun"`
+	Step  Text      `json:"step,omitempty"` // the last one that was begun
+}
+
 // Kind implements Fact.
 func (Node) Kind() Kind          { return KindNode }
 func (Manifest) Kind() Kind      { return KindManifest }
@@ -313,6 +321,7 @@ func (Ready) Kind() Kind         { return KindReady }
 func (Steering) Kind() Kind      { return KindSteering }
 func (Guard) Kind() Kind         { return KindGuard }
 func (Held) Kind() Kind          { return KindHeld }
+func (Unfinished) Kind() Kind    { return KindUnfinished }
 
 func (Node) fact()          {}
 func (Manifest) fact()      {}
@@ -328,3 +337,4 @@ func (Ready) fact()         {}
 func (Steering) fact()      {}
 func (Guard) fact()         {}
 func (Held) fact()          {}
+func (Unfinished) fact()    {}

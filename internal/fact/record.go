@@ -29,6 +29,8 @@ type Scope struct {
 	Endpoints     []string `json:"endpoints,omitempty"`     // host:port, looked at from outside
 	RequestDir    string   `json:"requestDir,omitempty"`    // where signing requests and what was signed for them lie
 	Copies        []string `json:"copies,omitempty"`        // further files that may be copies of a kubeconfig
+	State         string   `json:"state,omitempty"`         // directory of the journal of what was changed here
+	Guard         bool     `json:"guard,omitempty"`         // ask the API, as the node's administrator, for what a handover puts up there
 }
 
 // line is one line after the header: exactly one of the two is set.
@@ -139,6 +141,8 @@ func decode(kind Kind, body []byte) (Fact, error) {
 		return as[Guard](body)
 	case KindHeld:
 		return as[Held](body)
+	case KindUnfinished:
+		return as[Unfinished](body)
 	}
 	return nil, fmt.Errorf("unknown kind of fact %q", Text(kind))
 }

@@ -34,6 +34,7 @@ const (
 	SigningKey               Code = "SigningKey"
 	CopyStale                Code = "CopyStale"
 	OtherRenewer             Code = "OtherRenewer"
+	ChangeUnfinished         Code = "ChangeUnfinished"
 	StandbyLeft              Code = "StandbyLeft"
 	SteeringLeft             Code = "SteeringLeft"
 	GuardLeft                Code = "GuardLeft"
@@ -124,6 +125,10 @@ var Codes = []Info{
 		"A timer, a cron job, a daemon or a running kubeadm on this node renews certificates too, by its own clock and with its own restarts.",
 		"kubespray and KubeKey install a timer (k8s-certs-renew.timer), kucero runs as a DaemonSet, and many sites have a cron job with `kubeadm certs renew`.",
 		"Let one of the two renew. While one is at work, perennial changes nothing; one that is only installed is named in the plan."},
+	{ChangeUnfinished, "a change that has not ended",
+		"The journal holds a plan that has begun and not ended. Between two of its steps every component can start; what it was to do is not done, or not proven.",
+		"It is at work now, or the program was ended, or the machine.",
+		"Run `perennial renew`, or any other command that changes something: it first finishes what was cut off, or takes it back. `perennial history` tells what was done."},
 	{StandbyLeft, "a standby API server",
 		"The static pod kube-apiserver-standby is there, or its process runs: the second API server of a handover. It serves whoever reaches its port, and takes its memory.",
 		"`perennial restart kube-apiserver` runs a standby while it replaces the API server; it is doing so now, or it was cut off.",

@@ -56,7 +56,7 @@ var Packages = []Package{
 
 	{Floor: 1, Dir: "internal/credential", Line: "joins file, wire and identity into findings; how each component reloads, as data"},
 	{Floor: 1, Dir: "internal/layout", Line: "discovery: what runs here → credentials, their consumers, ports, what to look at next", May: []string{yaml}},
-	{Floor: 1, Dir: "internal/leftover", Line: "what a handover of the API server has put up and not taken away"},
+	{Floor: 1, Dir: "internal/leftover", Line: "what was left when a change was cut off"},
 	{Floor: 1, Dir: "internal/pki", Line: "PEM, kubeconfigs, chains, matching keys; keys are kept as their public side", May: []string{yaml, yamlParser}},
 	{Floor: 1, Dir: "internal/plan", Line: "what is due → steps as data, with what they change, what proves them, what is felt"},
 	{Floor: 1, Dir: "internal/policy", Line: "when a finding is due, for whom, and what its owner accepts", May: []string{yaml}},

@@ -24,7 +24,7 @@ type Layout struct {
 	Credentials   []Credential // sorted by ID
 	Ports         []Port       // TLS ports worth a handshake
 	Reached       []string     // host:port by which clients reach the API server of this node
-	Admins        []string     // paths of the kubeconfigs that may look at everything, the strongest first
+	Admins        []string     // paths of the kubeconfigs that may look at everything, the first to use first
 	Renewers      []Renewer    // what else on the node renews
 	Wants         []Want       // what to look at, all rounds; what was served already is the caller's to know
 	Unseen        []fact.Unseen
@@ -166,6 +166,7 @@ type discovery struct {
 	listings  []fact.Listing
 	renewers  []fact.Renewer
 	shown     map[string]bool // endpoints that answered
+	bridged   bool            // there may be something of a handover in the API, too
 	wanted    map[Want]bool
 	byPath    map[string]int       // of a credential, while they are being found
 	byID      map[fact.ID]string   // the path that has the name
@@ -194,6 +195,8 @@ func (d *discovery) take(f fact.Fact) {
 		d.listings = append(d.listings, f)
 	case fact.Served:
 		d.shown[f.Endpoint] = true
+	case fact.Steering, fact.Unfinished:
+		d.bridged = true
 	}
 }
 

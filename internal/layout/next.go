@@ -85,6 +85,9 @@ func (d *discovery) wantNode() {
 	if d.running() {
 		d.want(Want{Verb: LookProcesses})
 	}
+	if d.running() && d.Scope.State != "" {
+		d.want(Want{Verb: LookJournal, Path: path.Join(d.Scope.State, "journal")})
+	}
 	if k, ok := d.Component(Kubelet); ok && k.Process != nil && path.Base(k.Process.Args[0]) == Kubelet {
 		d.want(Want{Verb: LookProgram, PID: k.Process.PID}) // not through a wrapper: a shell's version is none of the kubelet's
 	}
@@ -232,7 +235,7 @@ func (d *discovery) wantBridge() {
 	conf, ok := d.Administrator()
 	_, two := d.Component(APIServerStandby)
 	for _, p := range d.Ports {
-		if ok && (p.Component == APIServer || p.Component == APIServerStandby) && d.shown[p.Endpoint] {
+		if ok && (two || d.bridged || d.Scope.Guard) && (p.Component == APIServer || p.Component == APIServerStandby) && d.shown[p.Endpoint] {
 			d.want(Want{Verb: LookGuard, Path: conf, Endpoint: p.Endpoint, Local: true, Required: two})
 			return
 		}

@@ -34,10 +34,10 @@ func (d *discovery) findReached() {
 	}
 }
 
-// findAdmins finds kubeadm's kubeconfigs for administrators. The rights of
-// super-admin.conf (1.29) do not depend on what the API holds.
+// findAdmins finds kubeadm's kubeconfigs for administrators. super-admin.conf
+// (1.29) is for emergencies: somebody may be told when it is used.
 func (d *discovery) findAdmins() {
-	for _, name := range []string{"super-admin.conf", "admin.conf"} {
+	for _, name := range []string{"admin.conf", "super-admin.conf"} {
 		conf := path.Join(d.KubernetesDir, name)
 		if f, ok := d.files[conf]; ok && f.Kubeconfig != nil && f.Problem == "" {
 			d.Admins = append(d.Admins, conf)

@@ -20,6 +20,7 @@ const (
 	LookHandshake Verb = "handshake" // Endpoint, SNI: what a TLS port presents
 	LookVersion   Verb = "version"   // Endpoint: what GET /version tells an anonymous client
 	LookReady     Verb = "ready"     // Endpoint: what GET /readyz tells an anonymous client
+	LookJournal   Verb = "journal"   // Path: the journal of what was changed here; what of it has not ended
 	LookGuard     Verb = "guard"     // Path: an administrator's kubeconfig; Endpoint: whether the service kubernetes is guarded
 	LookSteering  Verb = "steering"  // the running machine: whether new connections are led elsewhere
 	LookHeld      Verb = "held"      // PID: whether connections of a process are held; Endpoint: that it serves
@@ -29,7 +30,7 @@ const (
 // ofPath says that a verb looks at a path of the node.
 func (v Verb) ofPath() bool {
 	switch v {
-	case LookManifests, LookKubelet, LookFile, LookListing, LookCopies, LookRenewers, LookView:
+	case LookJournal, LookManifests, LookKubelet, LookFile, LookListing, LookCopies, LookRenewers, LookView:
 		return true
 	}
 	return false

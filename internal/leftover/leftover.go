@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 
-// Package leftover judges what a handover of the API server has put up and not
-// taken away again. None of it stops anything from working, and none of it is
-// meant to stay.
+// Package leftover judges what was left when a change of this machine was cut
+// off: the change itself, and what a handover of the API server has put up and
+// not taken away again. None of it stops anything from working, and none of it
+// is meant to stay.
 package leftover
 
 import (
 	"fmt"
+	"time"
 
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/finding"
@@ -32,6 +34,8 @@ func Judge(l layout.Layout, facts []fact.Fact) []finding.Finding {
 	}
 	for _, f := range facts {
 		switch f := f.(type) {
+		case fact.Unfinished:
+			all = append(all, unfinished(l, f))
 		case fact.Steering:
 			effect := "nothing: no connection is steered"
 			if f.On {
@@ -48,4 +52,16 @@ func Judge(l layout.Layout, facts []fact.Fact) []finding.Finding {
 		}
 	}
 	return all
+}
+
+func unfinished(l layout.Layout, f fact.Unfinished) finding.Finding {
+	reason := "begun " + f.Begun.UTC().Format(time.RFC3339)
+	if f.Step != "" {
+		reason += fmt.Sprintf("; the last step that was begun: %s", f.Step)
+	}
+	return finding.Finding{
+		Code: finding.ChangeUnfinished, ID: fact.NodeID(l.Node, "plan-"+f.Plan), End: finding.Now(), Class: finding.Weakness, Keeper: finding.KeeperPerson,
+		Effect: "what it was to do is not done, or not proven; every component can start as it is", Reason: reason,
+		Fix: "perennial renew", // whatever changes something finishes it first
+	}
 }

@@ -25,6 +25,7 @@ func TestJudge(t *testing.T) {
 		{"steering that is off", []fact.Fact{fact.Steering{Way: "nftables", Place: "perennial"}}, []finding.Code{finding.SteeringLeft}},
 		{"a guard", []fact.Fact{fact.Guard{Way: "policy", Place: "g", Present: true}}, []finding.Code{finding.GuardLeft}},
 		{"held connections", []fact.Fact{fact.Held{PID: 7, Sockets: 2}}, []finding.Code{finding.HoldLeft}},
+		{"a change that was cut off", []fact.Fact{fact.Unfinished{Plan: "p", Step: "renew apiserver"}}, []finding.Code{finding.ChangeUnfinished}},
 	} {
 		l := layout.Discover(fact.Scope{Root: "/", KubernetesDir: "/etc/kubernetes"}, c.facts)
 		var got []finding.Code

@@ -68,6 +68,10 @@ var subjects = map[string]subject{
 		return []layout.Want{{Verb: layout.LookRenewers, Path: "/etc/systemd/system"}, {Verb: layout.LookRenewers, Path: "/etc/cron.d"}, {Verb: layout.LookRenewers, Path: "/etc"}}
 	}, missing: &layout.Want{Verb: layout.LookRenewers, Path: "/no/cron.d"}},
 	"bridge": {wants: func(m *machine) []layout.Want { return []layout.Want{administered(m, false)} }, live: true},
+	"changes": {wants: func(m *machine) []layout.Want {
+		unfinishedPlan(m)
+		return []layout.Want{{Verb: layout.LookJournal, Path: "/var/lib/perennial/journal"}}
+	}},
 	"processes": {wants: func(m *machine) []layout.Want {
 		runKubelet(m)
 		return []layout.Want{{Verb: layout.LookProcesses}}

@@ -5,6 +5,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,37 +29,57 @@ func (o *handoverOptions) addFlags(cmd *cobra.Command) {
 	f.BoolVar(&o.inPlace, "in-place", false, "kube-apiserver: restart it without a standby; the API is away meanwhile")
 	f.BoolVar(&o.handover, "handover", false, "kube-apiserver: with a standby also where other API servers answer, or the node is busy")
 	f.BoolVar(&o.noHold, "no-hold", false, "kube-apiserver: do not hold kept connections for a moment; better where HTTP/1.1 clients write, worse for others")
-	f.DurationVar(&o.patience, "patience", 8*time.Minute, "kube-apiserver: how long it may take to come back")
+	f.DurationVar(&o.patience, "patience", defaultPatience, "kube-apiserver: how long it may take to come back")
 	cmd.MarkFlagsMutuallyExclusive("in-place", "handover")
 }
+
+// defaultPatience is longer than the kubelet's longest back-off, and a start.
+const defaultPatience = 8 * time.Minute
 
 // apiServer adds the steps that replace the API server to a plan: a handover
 // where the node allows one, or else the restart in place with its outage.
 func (o *handoverOptions) apiServer(ctx context.Context, b *bench, seen plan.Seen, api layout.Component, why string, p *plan.Plan) error {
 	p.Decision = o.decide(ctx, b, seen, api)
+	steps, err := o.steps(seen, api, why, p)
+	p.Add(steps...)
+	return err
+}
+
+// withoutDowntime hands the API server over where a plan restarts it.
+func (o *handoverOptions) withoutDowntime(ctx context.Context, b *bench, seen plan.Seen, p *plan.Plan) error {
+	i := slices.IndexFunc(p.Steps, func(s plan.Step) bool {
+		return s.Verb == plan.Restart && s.Stop.Component == layout.APIServer
+	})
+	if i < 0 {
+		return nil
+	}
+	api, _ := seen.Layout.Component(layout.APIServer)
+	p.Decision = o.decide(ctx, b, seen, api)
+	steps, err := o.steps(seen, api, p.Steps[i].Why, p)
+	if err == nil {
+		p.Exchange(p.Steps[i].Number, steps)
+	}
+	return err
+}
+
+func (o *handoverOptions) steps(seen plan.Seen, api layout.Component, why string, p *plan.Plan) ([]plan.Step, error) {
 	d := p.Decision
 	if len(d.Ends) > 0 {
-		return hinted{fmt.Errorf("restarting %s: %s", api.Name, d.Ends[0].Says), d.Ends[0].Next}
+		return nil, hinted{fmt.Errorf("restarting %s: %s", api.Name, d.Ends[0].Says), d.Ends[0].Next}
 	}
 	if d.Way == plan.InPlace {
 		step, err := plan.RestartStep(seen, api, why)
 		if err != nil {
-			return fmt.Errorf("restarting %s: %w", api.Name, err)
+			return nil, fmt.Errorf("restarting %s: %w", api.Name, err)
 		}
 		step.Felt = d.Felt()
-		p.Add(step)
-		return nil
+		return []plan.Step{step}, nil
 	}
 	admin, _ := seen.Layout.Administrator()
-	steps, err := plan.Handover(seen, api, why, plan.HandoverOptions{
+	return plan.Handover(seen, api, why, plan.HandoverOptions{
 		ID: p.ID, Way: d.Way, StandbyPort: d.StandbyPort, Guard: d.Guard, Hold: d.Hold && !o.noHold, Quick: o.quick,
 		Pins: source.SteeringDir, Admin: admin, Patience: o.patience,
 	})
-	if err != nil {
-		return err
-	}
-	p.Add(steps...)
-	return nil
 }
 
 func (o *handoverOptions) decide(ctx context.Context, b *bench, seen plan.Seen, api layout.Component) *plan.Decision {

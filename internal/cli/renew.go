@@ -27,7 +27,9 @@ type renewOptions struct {
 	fixSANs  bool
 	create   bool
 	csrDir   string
-	validity string
+
+	acceptOutage bool
+	validity     string
 }
 
 func newRenew(s Streams) *cobra.Command {
@@ -63,6 +65,7 @@ for, and puts it in place. That the old certificate has ended does not matter.`,
 	f.StringVar(&o.csrDir, "csr-dir", "", "where the CA's key is not on this node: write requests (NAME.csr) into this `directory`, and put signed ones (NAME.crt) from it in place")
 	_ = cmd.MarkFlagDirname("csr-dir")
 	f.StringVar(&o.validity, "validity", "", "how long the new certificates live, such as 365d (default: as long as the old ones; never longer than their CA)")
+	f.BoolVar(&o.acceptOutage, "accept-outage", false, "with --yes: go on where the API server must be restarted and no handover is possible")
 	cmd.MarkFlagsMutuallyExclusive("all", "due")
 	return cmd
 }
@@ -101,6 +104,13 @@ func (o *renewOptions) run(ctx context.Context, s Streams, names []string) error
 	})
 	if err != nil {
 		return hinted{err, "perennial check lists the names"}
+	}
+	replacing := handoverOptions{acceptOutage: o.acceptOutage, patience: defaultPatience}
+	if err := replacing.withoutDowntime(ctx, b, seen, &todo); err != nil {
+		return err
+	}
+	if err := replacing.outage(todo, o.yes && !o.dryRun); err != nil {
+		return err
 	}
 	return o.propose(ctx, b, todo)
 }

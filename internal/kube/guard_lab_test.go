@@ -10,57 +10,55 @@ import (
 	"time"
 )
 
-func TestLabGuard(t *testing.T) {
-	onPlanes(t, func(p *plane) {
-		t := p.t
-		admin := p.client("admin.conf")
-		if !p.is("1.30") {
-			noPolicies(t, admin)
-			return
-		}
-		p.absent(admin)
-		// Nothing is made, so that nothing is denied, and it is no denial by rights either.
-		if err := admin.GuardProven(t.Context()); !errors.Is(err, ErrGuardInactive) {
-			t.Errorf("without a guard: %v", err)
-		}
-		if err := p.client("scheduler.conf").GuardProven(t.Context()); !errors.Is(err, ErrForbidden) || errors.Is(err, ErrGuardInactive) {
-			t.Errorf("without the right to try: %v", err)
-		}
-		if err := p.client("scheduler.conf").GuardOn(t.Context()); !errors.Is(err, ErrForbidden) {
-			t.Errorf("without the right to make it: %v", err)
-		}
-		for range 2 {
-			if err := admin.GuardOn(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		began := time.Now()
-		if err := admin.GuardProven(t.Context()); err != nil {
+func testGuard(p *plane) {
+	t := p.t
+	admin := p.client("admin.conf")
+	if !p.is("1.30") {
+		noPolicies(t, admin)
+		return
+	}
+	p.absent(admin)
+	// Nothing is made, so that nothing is denied, and it is no denial by rights either.
+	if err := admin.GuardProven(t.Context()); !errors.Is(err, ErrGuardInactive) {
+		t.Errorf("without a guard: %v", err)
+	}
+	if err := p.client("scheduler.conf").GuardProven(t.Context()); !errors.Is(err, ErrForbidden) || errors.Is(err, ErrGuardInactive) {
+		t.Errorf("without the right to try: %v", err)
+	}
+	if err := p.client("scheduler.conf").GuardOn(t.Context()); !errors.Is(err, ErrForbidden) {
+		t.Errorf("without the right to make it: %v", err)
+	}
+	for range 2 {
+		if err := admin.GuardOn(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		t.Logf("proven after %v", time.Since(began))
-		p.present(admin, true)
-		p.emptyingIsDenied()
-		p.restIsAllowed()
-		if before, after := p.stopped(); before != after {
-			t.Errorf("guarded, and the server has stopped and started: the service was %s and is %s", before, after)
+	}
+	began := time.Now()
+	if err := admin.GuardProven(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("proven after %v", time.Since(began))
+	p.present(admin, true)
+	p.emptyingIsDenied()
+	p.restIsAllowed()
+	if before, after := p.stopped(); before != after {
+		t.Errorf("guarded, and the server has stopped and started: the service was %s and is %s", before, after)
+	}
+	p.fixed(admin)
+	p.half(admin)
+	for range 2 {
+		if err := admin.GuardOff(t.Context()); err != nil {
+			t.Fatal(err)
 		}
-		p.fixed(admin)
-		p.half(admin)
-		for range 2 {
-			if err := admin.GuardOff(t.Context()); err != nil {
-				t.Fatal(err)
-			}
-		}
-		p.absent(admin)
-		for end := time.Now().Add(guardTime); denied(admin.try(t.Context(), keptObjects[0], keptObjects[0].emptied)) && time.Now().Before(end); {
-			time.Sleep(guardPause) // the server acts on it for a moment longer
-		}
-		if before, after := p.stopped(); before == after {
-			t.Errorf("a server that stops does not empty the service any more: %s", after)
-		}
-		p.emptiableAgain(admin)
-	})
+	}
+	p.absent(admin)
+	for end := time.Now().Add(guardTime); denied(admin.try(t.Context(), keptObjects[0], keptObjects[0].emptied)) && time.Now().Before(end); {
+		time.Sleep(guardPause) // the server acts on it for a moment longer
+	}
+	if before, after := p.stopped(); before == after {
+		t.Errorf("a server that stops does not empty the service any more: %s", after)
+	}
+	p.emptiableAgain(admin)
 }
 
 func noPolicies(t *testing.T, admin *Client) {
@@ -230,22 +228,20 @@ func (p *plane) emptiableAgain(c *Client) {
 	p.absent(c)
 }
 
-func TestLabEndpoints(t *testing.T) {
-	onPlanes(t, func(p *plane) {
-		t := p.t
-		c := p.client("admin.conf")
-		port := netip.MustParseAddrPort(p.Endpoint).Port()
-		service, err := c.Endpoints(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := []netip.AddrPort{netip.AddrPortFrom(netip.MustParseAddr("192.0.2.10"), port)}
-		if len(service.Servers) != 1 || service.Servers[0] != want[0] || service.Port != 443 || len(service.ClusterIPs) != 1 || service.ClusterIPs[0].String() != "10.96.0.1" {
-			t.Errorf("%+v, want the server %v", service, want)
-		}
-		version, err := c.Version(t.Context())
-		if err != nil || string(version.Git) != "v"+p.version || version.Endpoint != p.Endpoint {
-			t.Errorf("%+v, %v", version, err)
-		}
-	})
+func testEndpoints(p *plane) {
+	t := p.t
+	c := p.client("admin.conf")
+	port := netip.MustParseAddrPort(p.Endpoint).Port()
+	service, err := c.Endpoints(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []netip.AddrPort{netip.AddrPortFrom(netip.MustParseAddr("192.0.2.10"), port)}
+	if len(service.Servers) != 1 || service.Servers[0] != want[0] || service.Port != 443 || len(service.ClusterIPs) != 1 || service.ClusterIPs[0].String() != "10.96.0.1" {
+		t.Errorf("%+v, want the server %v", service, want)
+	}
+	version, err := c.Version(t.Context())
+	if err != nil || string(version.Git) != "v"+p.version || version.Endpoint != p.Endpoint {
+		t.Errorf("%+v, %v", version, err)
+	}
 }

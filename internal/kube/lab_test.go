@@ -25,7 +25,9 @@ type plane struct {
 	Endpoint      string `json:"endpoint"`
 }
 
-func onPlanes(t *testing.T, test func(*plane)) {
+// TestLab makes one control plane for each version, and what stops its server
+// comes last.
+func TestLab(t *testing.T) {
 	versions := os.Getenv("LAB_TEST_VERSIONS")
 	if versions == "" || os.Getenv("PERENNIAL_LAB") == "" {
 		t.Skip("needs a lab: set PERENNIAL_LAB and LAB_TEST_VERSIONS")
@@ -38,9 +40,20 @@ func onPlanes(t *testing.T, test func(*plane)) {
 			if err := json.Unmarshal([]byte(p.lab("status", "--name", p.name, "-o", "json")), p); err != nil {
 				t.Fatal(err)
 			}
-			test(p)
+			p.part("sessions", testSessions)
+			p.part("endpoints", testEndpoints)
+			p.part("kube-proxy", testKubeProxyReplacement)
+			p.part("guard", testGuard)
 		})
 	}
+}
+
+func (p *plane) part(name string, test func(*plane)) {
+	p.t.Run(name, func(t *testing.T) {
+		part := *p
+		part.t = t
+		test(&part)
+	})
 }
 
 func (p *plane) lab(args ...string) string {

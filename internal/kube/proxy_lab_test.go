@@ -5,40 +5,37 @@ package kube
 import (
 	"errors"
 	"strings"
-	"testing"
 	"time"
 )
 
-func TestLabKubeProxyReplacement(t *testing.T) {
-	onPlanes(t, func(p *plane) {
-		t := p.t
-		admin := p.client("admin.conf")
-		p.replacements(admin, "with kube-proxy") // the lab has kubeadm's ConfigMap and no DaemonSet
-		p.apply(daemonSetOf("kube-proxy", `"command": ["/usr/local/bin/kube-proxy", "--config=/var/lib/kube-proxy/config.conf"]`))
-		p.apply(cilium(`"kube-proxy-replacement": "false", "bpf-lb-sock": "false"`))
-		p.apply(daemonSetOf("kube-router", `"args": ["--run-router=true", "--run-service-proxy=false"]`))
-		p.replacements(admin, "others that leave it to kube-proxy")
+func testKubeProxyReplacement(p *plane) {
+	t := p.t
+	admin := p.client("admin.conf")
+	p.replacements(admin, "with kube-proxy") // the lab has kubeadm's ConfigMap and no DaemonSet
+	p.apply(daemonSetOf("kube-proxy", `"command": ["/usr/local/bin/kube-proxy", "--config=/var/lib/kube-proxy/config.conf"]`))
+	p.apply(cilium(`"kube-proxy-replacement": "false", "bpf-lb-sock": "false"`))
+	p.apply(daemonSetOf("kube-router", `"args": ["--run-router=true", "--run-service-proxy=false"]`))
+	p.replacements(admin, "others that leave it to kube-proxy")
 
-		p.apply(cilium(`"kube-proxy-replacement": "true"`))
-		p.replacements(admin, "Cilium", Replacement{"cilium", true, false, "ConfigMap kube-system/cilium-config: kube-proxy-replacement=true"})
-		p.apply(cilium(`"kube-proxy-replacement": "partial"`))
-		p.replacements(admin, "Cilium in part", Replacement{"cilium", true, true, "ConfigMap kube-system/cilium-config: kube-proxy-replacement=partial"})
-		p.apply(cilium(`"kube-proxy-replacement": "false", "bpf-lb-sock": "true"`))
-		p.replacements(admin, "Cilium's sockets", Replacement{"cilium", true, true, "ConfigMap kube-system/cilium-config: bpf-lb-sock=true"})
-		p.gone("configmap", "cilium-config")
+	p.apply(cilium(`"kube-proxy-replacement": "true"`))
+	p.replacements(admin, "Cilium", Replacement{"cilium", true, false, "ConfigMap kube-system/cilium-config: kube-proxy-replacement=true"})
+	p.apply(cilium(`"kube-proxy-replacement": "partial"`))
+	p.replacements(admin, "Cilium in part", Replacement{"cilium", true, true, "ConfigMap kube-system/cilium-config: kube-proxy-replacement=partial"})
+	p.apply(cilium(`"kube-proxy-replacement": "false", "bpf-lb-sock": "true"`))
+	p.replacements(admin, "Cilium's sockets", Replacement{"cilium", true, true, "ConfigMap kube-system/cilium-config: bpf-lb-sock=true"})
+	p.gone("configmap", "cilium-config")
 
-		p.apply(daemonSetOf("kube-router", `"args": ["--run-router=true", "--run-service-proxy=true"]`))
-		p.replacements(admin, "kube-router", Replacement{"kube-router", false, false, "DaemonSet kube-system/kube-router, container kube-router: --run-service-proxy=true"})
-		p.gone("daemonset", "kube-router")
+	p.apply(daemonSetOf("kube-router", `"args": ["--run-router=true", "--run-service-proxy=true"]`))
+	p.replacements(admin, "kube-router", Replacement{"kube-router", false, false, "DaemonSet kube-system/kube-router, container kube-router: --run-service-proxy=true"})
+	p.gone("daemonset", "kube-router")
 
-		p.apply(felixDefinition)
-		p.calico(admin)
+	p.apply(felixDefinition)
+	p.calico(admin)
 
-		// The scheduler may not see what would tell.
-		if found, err := p.client("scheduler.conf").KubeProxyReplacement(t.Context()); !errors.Is(err, ErrForbidden) || len(found) != 0 {
-			t.Errorf("unseen: %+v, %v", found, err)
-		}
-	})
+	// The scheduler may not see what would tell.
+	if found, err := p.client("scheduler.conf").KubeProxyReplacement(t.Context()); !errors.Is(err, ErrForbidden) || len(found) != 0 {
+		t.Errorf("unseen: %+v, %v", found, err)
+	}
 }
 
 func (p *plane) calico(admin *Client) {

@@ -90,46 +90,44 @@ func (p *plane) hold(asker *http.Client, method, path string, header map[string]
 	p.t.Cleanup(func() { <-ended })
 }
 
-func TestLabSessions(t *testing.T) {
-	onPlanes(t, func(p *plane) {
-		t := p.t
-		c := p.client("admin.conf")
-		p.onNode(kubelet(t))
-		before := p.sessions(c)
-		if before.Ending() != 0 || before.Watches < 20 || before.Reads < 1 || before.TooMany != 0 {
-			t.Errorf("nobody is connected: %+v", before)
+func testSessions(p *plane) {
+	t := p.t
+	c := p.client("admin.conf")
+	p.onNode(kubelet(t))
+	before := p.sessions(c)
+	if before.Ending() != 0 || before.Watches < 20 || before.Reads < 1 || before.TooMany != 0 {
+		t.Errorf("nobody is connected: %+v", before)
+	}
+	if age := time.Since(before.Started); age < 0 || age > time.Hour {
+		t.Errorf("started %v ago", age)
+	}
+	asker := p.asAdmin()
+	pod := "/api/v1/namespaces/default/pods/p/"
+	upgrade := map[string]string{"Connection": "Upgrade", "Upgrade": "SPDY/3.1", "X-Stream-Protocol-Version": "v4.channel.k8s.io"}
+	p.hold(asker, "POST", pod+"exec?command=sh&stdin=true&stdout=true", upgrade)
+	p.hold(asker, "POST", pod+"exec?command=sh&stdin=true&stdout=true", upgrade)
+	p.hold(asker, "POST", pod+"attach?stdin=true&stdout=true", upgrade)
+	p.hold(asker, "POST", pod+"portforward", upgrade)
+	p.hold(asker, "GET", pod+"log?follow=true", nil)
+	p.hold(asker, "GET", "/api/v1/namespaces/default/configmaps?watch=true", nil)
+	// No proxy: the server refuses to be one to a loopback address.
+	want := Sessions{Exec: 2, Attach: 1, PortForward: 1, Log: 1}
+	var now Sessions
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
+		now = p.sessions(c)
+		if now.Ending() == want.Ending() && now.Watches > before.Watches {
+			break
 		}
-		if age := time.Since(before.Started); age < 0 || age > time.Hour {
-			t.Errorf("started %v ago", age)
-		}
-		asker := p.asAdmin()
-		pod := "/api/v1/namespaces/default/pods/p/"
-		upgrade := map[string]string{"Connection": "Upgrade", "Upgrade": "SPDY/3.1", "X-Stream-Protocol-Version": "v4.channel.k8s.io"}
-		p.hold(asker, "POST", pod+"exec?command=sh&stdin=true&stdout=true", upgrade)
-		p.hold(asker, "POST", pod+"exec?command=sh&stdin=true&stdout=true", upgrade)
-		p.hold(asker, "POST", pod+"attach?stdin=true&stdout=true", upgrade)
-		p.hold(asker, "POST", pod+"portforward", upgrade)
-		p.hold(asker, "GET", pod+"log?follow=true", nil)
-		p.hold(asker, "GET", "/api/v1/namespaces/default/configmaps?watch=true", nil)
-		// No proxy: the server refuses to be one to a loopback address.
-		want := Sessions{Exec: 2, Attach: 1, PortForward: 1, Log: 1}
-		var now Sessions
-		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(200 * time.Millisecond) {
-			now = p.sessions(c)
-			if now.Ending() == want.Ending() && now.Watches > before.Watches {
-				break
-			}
-		}
-		if now.Exec != 2 || now.Attach != 1 || now.PortForward != 1 || now.Log != 1 || now.Watches <= before.Watches {
-			t.Errorf("%v, before %v", now, before)
-		}
-		if more, ok := now.TooManySince(before); more != 0 || !ok {
-			t.Errorf("%d more got 429, %v", more, ok)
-		}
-		if _, err := p.client("scheduler.conf").Sessions(t.Context()); err == nil {
-			t.Error("the scheduler may read metrics")
-		}
-	})
+	}
+	if now.Exec != 2 || now.Attach != 1 || now.PortForward != 1 || now.Log != 1 || now.Watches <= before.Watches {
+		t.Errorf("%v, before %v", now, before)
+	}
+	if more, ok := now.TooManySince(before); more != 0 || !ok {
+		t.Errorf("%d more got 429, %v", more, ok)
+	}
+	if _, err := p.client("scheduler.conf").Sessions(t.Context()); err == nil {
+		t.Error("the scheduler may read metrics")
+	}
 }
 
 func (p *plane) sessions(c *Client) Sessions {

@@ -176,7 +176,7 @@ func (g Ground) Preflight() []Preflight {
 // the restart in place.
 func (g Ground) Decide() Decision {
 	d := Decision{
-		Way: ByLookup, Checks: g.Preflight(), Outage: g.inPlace(), Hold: g.HoldProblem == "",
+		Way: ByLookup, Checks: g.Preflight(), Outage: g.inPlace(), Hold: g.HoldProblem == "" && !g.repeating(),
 		StandbyPort: g.Standby.Port, Served: len(g.Others) > 0,
 	}
 	d.Guard, _ = g.guard()

@@ -324,9 +324,23 @@ func checkReplacement(g Ground) Preflight {
 	return warn("try it on a node that may fail first", "%s stands in for kube-proxy here: that new connections by the service's address follow was not measured with it", g.Replacement)
 }
 
+// clientGo are the programs, as the kernel names them, whose client library
+// repeats what a server that ends refuses (client-go, for every verb): they lose
+// nothing without a hold.
+var clientGo = []fact.Text{"kubelet", "kube-controller", "kube-scheduler", "kube-proxy"}
+
+// repeating says whether all that is connected is known to repeat what is
+// refused. Of a peer on another machine nothing is known.
+func (g Ground) repeating() bool {
+	return g.PeersProblem == "" && !slices.ContainsFunc(g.kept(), func(p Peer) bool { return !slices.Contains(clientGo, p.Command) })
+}
+
 func checkHold(g Ground) Preflight {
-	if g.HoldProblem == "" {
-		return fine("kept connections can be held for a moment")
+	switch {
+	case g.HoldProblem == "" && g.repeating():
+		return fine("kept connections need not be held: all are Kubernetes' own programs' on this node, which repeat what is refused")
+	case g.HoldProblem == "":
+		return fine("kept connections are held for a moment: who is connected is not known of all")
 	}
 	return warn("run it as root on the node", "kept connections cannot be held (%s): a few requests on them may be answered 503", g.HoldProblem)
 }

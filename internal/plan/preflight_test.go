@@ -193,6 +193,14 @@ func TestDecisions(t *testing.T) {
 		t.Errorf("by nftables: %+v", d)
 	}
 	g = firm(t)
+	if !g.Decide().Hold {
+		t.Error("somebody unknown is connected, and is not held")
+	}
+	g.Connections = slices.DeleteFunc(g.Connections, func(p plan.Peer) bool { return p.Command == "" })
+	if g.Decide().Hold {
+		t.Error("the kubelet alone is held, which needs it least")
+	}
+	g = firm(t)
 	g.Memory.Available, g.LookupProblem = 0, "the kernel cannot"
 	if d := g.Decide(); d.Way != plan.InPlace || len(d.Reasons) != 1 || d.Reasons[0].Code != plan.StandbyMemory {
 		t.Errorf("what stops both ways is the reason: %+v", d)

@@ -84,7 +84,7 @@ matrix: build lab ## test all versions, on labs and real nodes; keep the output 
 	  rm -f bench/matrix/$$version.txt; \
 	  echo "== $$version on a lab"; \
 	  keep $$version LAB_TEST_VERSIONS=$$version PERENNIAL_KILLS=all $$test -skip '^TestNode' ./internal/e2e; \
-	  keep $$version LAB_TEST_VERSIONS=$$version $$test -run '^TestLab' ./internal/pki; \
+	  keep $$version LAB_TEST_VERSIONS=$$version $$test -run '^TestLab' -p 1 ./internal/pki ./internal/kube ./internal/etcd; \
 	  test "$$(id -u)" = 0 || { echo "== skipped: a real node of $$version, which needs root"; continue; }; \
 	  rm -f bench/matrix/node-$$version.txt; \
 	  echo "== $$version on a real node"; \

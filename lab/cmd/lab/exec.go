@@ -24,8 +24,8 @@ func newExec(labs *registry) *cobra.Command {
 	return &cobra.Command{
 		Use: "exec -- PROGRAM [ARGUMENT]...", Short: "Run a program in the lab's environment",
 		Long: `Runs one of the lab's own programs (` + strings.Join(program.Names(), ", ") + `)
-or any other, with the lab's kubeconfig, clock, directories and etcd endpoint.
-The exit code is the program's.`,
+or any other, with the lab's kubeconfig, clock, directories and etcd endpoint,
+in its network if it has one of its own. The exit code is the program's.`,
 		Example: "  lab exec -- kubeadm certs check-expiration\n  lab exec -- etcdctl endpoint status",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -41,7 +41,12 @@ The exit code is the program's.`,
 			child.Args[0] = args[0]
 			child.Env = s.Environ()
 			child.Stdin, child.Stdout, child.Stderr = os.Stdin, cmd.OutOrStdout(), cmd.ErrOrStderr()
-			err = child.Run()
+			if child.Dir, err = os.Getwd(); err != nil {
+				return err
+			}
+			if err = startInside(s, child); err == nil {
+				err = child.Wait()
+			}
 			var exit *exec.ExitError
 			if errors.As(err, &exit) {
 				return fmt.Errorf("%w: %w", errPassedOn, err)

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"perennial.dev/perennial/lab/internal/layout"
+	"perennial.dev/perennial/lab/internal/network"
 	"perennial.dev/perennial/lab/internal/node"
 	"perennial.dev/perennial/lab/internal/program"
 )
@@ -50,9 +51,20 @@ func (r *registry) openNode() (node.Settings, error) {
 	return s, err
 }
 
-// otherNodes are all nodes of the machine but the one meant.
-func (r *registry) otherNodes() ([]node.Settings, error) {
-	dir, err := r.dir()
+// hosts are who has an address on the bridge: nodes, their workers, and labs
+// with a network.
+func (r *registry) hosts() ([]network.Host, error) {
+	labs, err := (&registry{}).all()
+	if err != nil {
+		return nil, err
+	}
+	var found []network.Host
+	for _, s := range labs {
+		if s.Address != "" {
+			found = append(found, hostOf(s))
+		}
+	}
+	dir, err := r.nodes().dir()
 	if err != nil {
 		return nil, err
 	}
@@ -60,10 +72,9 @@ func (r *registry) otherNodes() ([]node.Settings, error) {
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("listing the nodes: %w", err)
 	}
-	var found []node.Settings
 	for _, entry := range entries {
-		if s, err := node.Load(filepath.Join(dir, entry.Name())); err == nil && s.Name != r.name {
-			found = append(found, s)
+		if s, err := node.Load(filepath.Join(dir, entry.Name())); err == nil {
+			found = append(found, s.Hosts()...)
 		}
 	}
 	return found, nil
@@ -114,12 +125,12 @@ func nodeUp(ctx context.Context, nodes *registry, o nodeOptions, given *pflag.Fl
 	if err == nil && s.Made && s.Running() {
 		return s, o.agrees(s, given)
 	}
-	others, err := nodes.otherNodes()
-	if err != nil {
+	// What is left of one that was killed, or of one from before a reboot.
+	if err := removeNode(entry); err != nil {
 		return s, err
 	}
-	// What is left of one that was killed, or of one from before a reboot.
-	if err := removeNode(entry, others); err != nil {
+	others, err := nodes.hosts()
+	if err != nil {
 		return s, err
 	}
 	if s, err = o.settings(ctx, nodes.name, entry, progress); err != nil {
@@ -127,7 +138,7 @@ func nodeUp(ctx context.Context, nodes *registry, o nodeOptions, given *pflag.Fl
 	}
 	s, err = node.Create(ctx, s, others, progress)
 	if err != nil && os.Getenv("LAB_KEEP") == "" {
-		return s, errors.Join(fmt.Errorf("making the node %s: %w", nodes.name, err), s.Remove(len(others) == 0))
+		return s, errors.Join(fmt.Errorf("making the node %s: %w", nodes.name, err), s.Remove())
 	}
 	return s, err
 }
@@ -181,7 +192,7 @@ worker's pods and host. A worker that is there is replaced. ` + "`lab node down`
 			if err != nil {
 				return err
 			}
-			others, err := nodes.otherNodes()
+			others, err := nodes.hosts()
 			if err != nil {
 				return err
 			}
@@ -211,17 +222,13 @@ func newNodeDown(labs *registry) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			others, err := nodes.otherNodes()
-			if err != nil {
-				return err
-			}
-			return removeNode(entry, others)
+			return removeNode(entry)
 		},
 	}
 }
 
 // removeNode is content when there is no such node.
-func removeNode(entry string, others []node.Settings) error {
+func removeNode(entry string) error {
 	s, err := node.Load(entry)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -229,7 +236,7 @@ func removeNode(entry string, others []node.Settings) error {
 	if err != nil {
 		return err
 	}
-	return s.Remove(len(others) == 0)
+	return s.Remove()
 }
 
 // nodeStatus is the JSON of `lab node status`.

@@ -55,6 +55,7 @@ func build(ctx context.Context, version string, progress io.Writer) (program.Pro
 type upOptions struct {
 	version, dir, node, keyAlgorithm, clock string
 	certLife, caLife                        life
+	network                                 bool
 }
 
 // life is a duration flag that takes days, too.
@@ -79,6 +80,7 @@ func (o *upOptions) addFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&o.keyAlgorithm, "key-algorithm", "", "RSA-2048, RSA-3072, RSA-4096, ECDSA-P256 or ECDSA-P384 (default kubeadm's)")
 	flags.Var(&o.certLife, "cert-life", "life of the certificates, such as 20m, 8760h or 3650d")
 	flags.Var(&o.caLife, "ca-life", "life of the CAs")
+	flags.BoolVar(&o.network, "network", false, "run the lab in a network of its own, with an address that is no loopback; needs root")
 	flags.StringVar(&o.clock, "clock", "", "make the lab at another time, such as -300d: an old cluster after a `lab clock reset`")
 }
 
@@ -127,6 +129,9 @@ func up(ctx context.Context, labs *registry, o upOptions, given *pflag.FlagSet, 
 			return s, err
 		}
 	}
+	if err := connect(ctx, labs, s); err != nil {
+		return s, err
+	}
 	if err := startSupervisor(ctx, s); err != nil {
 		return s, err
 	}
@@ -169,10 +174,16 @@ func create(ctx context.Context, labs *registry, o upOptions, progress io.Writer
 	if err != nil {
 		return layout.Settings{}, err
 	}
-	s, err := layout.Create(layout.Settings{
+	s := layout.Settings{
 		Name: labs.name, Dir: dir, Version: version, Program: p.Dir, Node: o.node,
 		CertLife: time.Duration(o.certLife), CALife: time.Duration(o.caLife), KeyAlgorithm: o.keyAlgorithm,
-	}, offset)
+	}
+	write := func(s layout.Settings) (layout.Settings, error) { return layout.Create(s, offset) }
+	if o.network {
+		s, err = withNetwork(ctx, labs, s, write)
+	} else {
+		s, err = write(s)
+	}
 	if err != nil {
 		return s, errors.Join(fmt.Errorf("making the lab %s: %w", labs.name, err), labs.remove())
 	}
@@ -187,6 +198,7 @@ func (o upOptions) agrees(s layout.Settings, given *pflag.FlagSet) error {
 	for flag, same := range map[string]bool{
 		"version": version == s.Version, "dir": dir == s.Dir, "node": o.node == s.Node, "key-algorithm": o.keyAlgorithm == s.KeyAlgorithm,
 		"cert-life": time.Duration(o.certLife) == s.CertLife, "ca-life": time.Duration(o.caLife) == s.CALife,
+		"network": o.network == (s.Address != ""),
 	} {
 		if given.Changed(flag) && !same {
 			differ = append(differ, "--"+flag)
@@ -223,7 +235,7 @@ func startSupervisor(ctx context.Context, s layout.Settings) error {
 	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
+	if err := startApart(s, cmd); err != nil {
 		return fmt.Errorf("starting the supervisor: %w", err)
 	}
 	ended := make(chan error, 1)
@@ -248,6 +260,9 @@ func newSupervise() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			s, err := layout.Load(args[0])
 			if err != nil {
+				return err
+			}
+			if err := mountOwn(s); err != nil {
 				return err
 			}
 			return supervise.Run(cmd.Context(), supervise.Options{
@@ -320,6 +335,9 @@ func down(ctx context.Context, labs *registry) error {
 		if err := supervise.End(runDir(s)); err != nil {
 			return fmt.Errorf("ending the lab %s: %w", labs.name, err)
 		}
+	}
+	if err := disconnect(ctx, labs, layout.Settings{Name: labs.name}); err != nil {
+		return err
 	}
 	return labs.remove()
 }

@@ -4,6 +4,7 @@ package layout
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"net"
 	"os"
@@ -32,8 +33,11 @@ func Create(s Settings, offset time.Duration) (Settings, error) {
 		return s, err
 	}
 	var err error
-	if s.Ports, err = choosePorts(); err != nil {
-		return s, err
+	s.Ports = kubeadmPorts
+	if s.Address == "" {
+		if s.Ports, err = choosePorts(); err != nil {
+			return s, err
+		}
 	}
 	for _, dir := range []string{s.Dir, s.Kubernetes(), filepath.Join(s.Dir, "var/lib"), s.Logs()} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -161,7 +165,7 @@ func (s Settings) initConfiguration() map[string]any {
 		"kind":       "InitConfiguration",
 		// No token is needed, but an empty list makes kubeadm draw one.
 		"nodeRegistration": map[string]any{"name": s.Node, "criSocket": criSocket},
-		"localAPIEndpoint": map[string]any{"advertiseAddress": AdvertiseAddress, "bindPort": s.Ports.API},
+		"localAPIEndpoint": map[string]any{"advertiseAddress": s.advertised(), "bindPort": s.Ports.API},
 	}
 }
 
@@ -178,7 +182,7 @@ func (s Settings) clusterConfiguration() map[string]any {
 		"controlPlaneEndpoint": s.Endpoint(),
 		"apiServer": map[string]any{
 			"certSANs":  []string{"127.0.0.1", "localhost"},
-			"extraArgs": s.args(map[string]string{"bind-address": "127.0.0.1", "etcd-servers": client}),
+			"extraArgs": s.args(s.apiServerArgs(client)),
 		},
 		"controllerManager": map[string]any{"extraArgs": s.args(map[string]string{
 			"secure-port": strconv.Itoa(s.Ports.ControllerManager),
@@ -201,6 +205,17 @@ func (s Settings) clusterConfiguration() map[string]any {
 	s.addLives(config)
 	return config
 }
+
+func (s Settings) apiServerArgs(etcd string) map[string]string {
+	args := map[string]string{"etcd-servers": etcd}
+	if s.Address == "" {
+		args["bind-address"] = "127.0.0.1"
+	}
+	return args
+}
+
+// advertised is the API server's address in the cluster.
+func (s Settings) advertised() string { return cmp.Or(s.Address, AdvertiseAddress) }
 
 func (s Settings) addLives(config map[string]any) {
 	if !s.v1beta4() {
@@ -233,9 +248,12 @@ func (s Settings) args(values map[string]string) any {
 	return list
 }
 
-// toLoopback points the kubeconfigs that name the advertised address at the
-// address where the API server listens.
+// toLoopback points the kubeconfigs that name an address where nobody listens at
+// the one where the API server does.
 func (s Settings) toLoopback() error {
+	if s.Address != "" {
+		return nil
+	}
 	advertised := "https://" + net.JoinHostPort(AdvertiseAddress, strconv.Itoa(s.Ports.API))
 	return s.rewrite(filepath.Join(s.Kubernetes(), "*.conf"), advertised, "https://"+s.Endpoint())
 }
@@ -250,9 +268,12 @@ func (s Settings) moveProbes() error {
 			}
 		}
 	}
-	advertised := "https://" + net.JoinHostPort(AdvertiseAddress, "2379")
+	advertised := "https://" + net.JoinHostPort(s.advertised(), "2379")
 	if err := s.rewrite(filepath.Join(s.Manifests(), "etcd.yaml"), advertised, loopbackURL("https", s.Ports.EtcdClient)); err != nil {
 		return err
+	}
+	if s.Address != "" {
+		return nil
 	}
 	return s.rewrite(filepath.Join(s.Manifests(), "*.yaml"), "host: "+AdvertiseAddress+"\n", "host: 127.0.0.1\n")
 }

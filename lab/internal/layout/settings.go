@@ -39,11 +39,13 @@ type Settings struct {
 	CertLife     time.Duration `json:"certLifeNanoseconds"`
 	CALife       time.Duration `json:"caLifeNanoseconds"`
 	KeyAlgorithm string        `json:"keyAlgorithm,omitempty"` // empty for kubeadm's default
+	Address      string        `json:"address,omitempty"`      // of a network of the lab's own; empty: it shares the machine's
 	Ports        Ports         `json:"ports"`
 	Made         bool          `json:"made"` // false while its files are being written
 }
 
-// Ports are all on 127.0.0.1.
+// Ports are all on 127.0.0.1; the API server of a lab with an address listens on
+// that, too.
 type Ports struct {
 	API               int `json:"api"`
 	EtcdClient        int `json:"etcdClient"`
@@ -61,11 +63,18 @@ func (s Settings) AdminConf() string             { return filepath.Join(s.Kubern
 func (s Settings) Clock() string                 { return filepath.Join(s.Dir, "clock") }
 func (s Settings) Logs() string                  { return filepath.Join(s.Dir, "log") }
 func (s Settings) kubeadmFile() string           { return filepath.Join(s.Dir, "kubeadm.yaml") }
-func (s Settings) Endpoint() string              { return loopback(s.Ports.API) }
 func (s Settings) Bin() string                   { return program.Program{Dir: s.Program}.Bin() }
 func settingsFile(dir string) string             { return filepath.Join(dir, "lab.json") }
 func loopback(port int) string                   { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
 func loopbackURL(scheme string, port int) string { return scheme + "://" + loopback(port) }
+
+// Endpoint is where clients reach the API server.
+func (s Settings) Endpoint() string {
+	if s.Address != "" {
+		return net.JoinHostPort(s.Address, strconv.Itoa(s.Ports.API))
+	}
+	return loopback(s.Ports.API)
+}
 
 // Variables are what a program of the lab runs with, for `lab exec` and
 // `lab env` alike.
@@ -107,6 +116,10 @@ func (s Settings) Save() error {
 	}
 	return os.WriteFile(settingsFile(s.Dir), append(data, '\n'), 0o644)
 }
+
+// kubeadmPorts are those of every node; in a network of its own a lab can have
+// them.
+var kubeadmPorts = Ports{API: 6443, EtcdClient: 2379, EtcdPeer: 2380, EtcdMetrics: 2381, ControllerManager: 10257, Scheduler: 10259}
 
 // choosePorts finds free ports below the range from which the system takes
 // ports for outgoing connections, so that none is taken before it is used.

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"perennial.dev/perennial/lab/internal/network"
 )
 
 // ErrNotRunning says that nothing of a node runs.
@@ -121,7 +123,7 @@ func findInside(name string) (string, error) {
 	if path, err := exec.LookPath(insideBin + "/" + name); err == nil && !strings.Contains(name, "/") {
 		return path, nil
 	}
-	return lookPath(name)
+	return network.LookPath(name)
 }
 
 // environ is an environment with the node's variables in place of those of the

@@ -67,7 +67,7 @@ func (s Settings) mountAll() error {
 	if err := hideKubeconfigs(); err != nil {
 		return err
 	}
-	if err := mountPinned(); err != nil {
+	if err := MountPinned(); err != nil {
 		return err
 	}
 	if err := mountProc(); err != nil {
@@ -119,9 +119,9 @@ func hideKubeconfigs() error {
 	return nil
 }
 
-// mountPinned mounts the file system for pinned BPF objects where systemd does
-// (src/shared/mount-setup.c). It is the node's own and goes with it.
-func mountPinned() error {
+// MountPinned mounts the file system for pinned BPF objects where systemd does
+// (src/shared/mount-setup.c). It goes with the mount namespace that it is in.
+func MountPinned() error {
 	const pinned = "/sys/fs/bpf"
 	if _, err := os.Stat(pinned); err != nil {
 		return nil // a kernel without BPF

@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -19,35 +18,15 @@ import (
 	"time"
 
 	"perennial.dev/perennial/lab/internal/layout"
+	"perennial.dev/perennial/lab/internal/network"
 )
-
-func TestAddressesDiffer(t *testing.T) {
-	var nodes []Settings
-	seen := map[string]bool{bridgeAddress: true}
-	for i := range hosts {
-		name := fmt.Sprintf("cp%d", i)
-		address, err := chooseAddress(name, nodes)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if seen[address] {
-			t.Fatalf("%s got %s, which is taken", name, address)
-		}
-		seen[address] = true
-		if again, _ := chooseAddress(name, append(nodes, Settings{Name: name, Address: address})); again != address {
-			t.Errorf("%s made again gets %s, before %s", name, again, address)
-		}
-		nodes = append(nodes, Settings{Name: name, Address: address})
-	}
-	if address, err := chooseAddress("one-too-many", nodes); err == nil {
-		t.Errorf("all are taken, got %s", address)
-	}
-}
 
 func TestNamesFitTheKernel(t *testing.T) {
 	s := Settings{Name: strings.Repeat("long-", 8) + "12"}
-	if len(s.Link()) > 15 {
-		t.Errorf("an interface cannot be called %s", s.Link())
+	for _, i := range []network.Interface{s.network(), s.workerNetwork("")} {
+		if len(i.Link) > 15 {
+			t.Errorf("an interface cannot be called %s", i.Link)
+		}
 	}
 	if len(s.Name) > 63 {
 		t.Errorf("a host cannot be called %s", s.Name)
@@ -148,34 +127,6 @@ func TestProxyModes(t *testing.T) {
 		if err := (Settings{Version: c.version}).checkProxyMode(c.mode); (err == nil) != c.ok {
 			t.Errorf("kube-proxy %s in mode %s: %v", c.version, c.mode, err)
 		}
-	}
-}
-
-// A worker's address is its own while its node has it, and no one else's.
-func TestWorkerAddress(t *testing.T) {
-	a := Settings{Name: "a", Address: network + "9"}
-	worker, err := chooseAddress("a-worker", []Settings{a})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a.Worker = &Worker{Node: "a-worker", Address: worker}
-	if again, _ := chooseAddress("a-worker", []Settings{a}); again != worker {
-		t.Errorf("the worker made again gets %s, before %s", again, worker)
-	}
-	var others []Settings
-	for i := range hosts {
-		name := fmt.Sprintf("n%d", i)
-		address, err := chooseAddress(name, append(others, a))
-		if err != nil {
-			break
-		}
-		if address == worker || address == a.Address {
-			t.Fatalf("%s got %s, which is taken", name, address)
-		}
-		others = append(others, Settings{Name: name, Address: address})
-	}
-	if len(others) != hosts-2 {
-		t.Errorf("%d addresses were free beside a node and its worker, want %d", len(others), hosts-2)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+
+	"perennial.dev/perennial/lab/internal/network"
 )
 
 // programs are what a node needs of the machine, and the package of Debian
@@ -41,25 +43,11 @@ func Packages() []string {
 func Missing() []string {
 	var pkgs []string
 	for _, p := range programs {
-		if _, err := lookPath(p.name); err != nil {
+		if _, err := network.LookPath(p.name); err != nil {
 			pkgs = append(pkgs, p.pkg)
 		}
 	}
 	return slices.Compact(pkgs)
-}
-
-// lookPath also looks where only root's PATH leads.
-func lookPath(name string) (string, error) {
-	path, err := exec.LookPath(name)
-	if err == nil {
-		return path, nil
-	}
-	for _, dir := range []string{"/usr/sbin/", "/sbin/", "/usr/local/sbin/"} {
-		if path, err := exec.LookPath(dir + name); err == nil {
-			return path, nil
-		}
-	}
-	return "", err
 }
 
 // Prepare makes sure that the machine can have a node, and installs what is

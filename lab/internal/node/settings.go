@@ -3,8 +3,6 @@
 package node
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -34,15 +32,6 @@ type Settings struct {
 // Names that follow from the node's name.
 func (s Settings) Netns() string  { return "perennial-" + s.Name }
 func (s Settings) Cgroup() string { return "perennial-lab-" + s.Name }
-
-// Link is the machine's end of the node's link: at most 15 characters, so the
-// node's name may be too long for it.
-func (s Settings) Link() string { return "pl" + digest(s.Name)[:8] }
-
-func digest(name string) string {
-	sum := sha256.Sum256([]byte(name))
-	return hex.EncodeToString(sum[:])
-}
 
 // Places on the machine.
 func (s Settings) Logs() string       { return filepath.Join(s.Dir, "log") }

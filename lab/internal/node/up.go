@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"perennial.dev/perennial/lab/internal/network"
 	"perennial.dev/perennial/lab/internal/supervise"
 )
 
@@ -26,9 +27,9 @@ type step struct {
 }
 
 // Create makes a node of the settings, which lack an address and a holder. The
-// directory must not exist; others are the machine's other nodes. What was made
+// directory must not exist; others are who else has an address. What was made
 // before a failure is for [Remove].
-func Create(ctx context.Context, s Settings, others []Settings, log io.Writer) (Settings, error) {
+func Create(ctx context.Context, s Settings, others []network.Host, log io.Writer) (Settings, error) {
 	if err := s.checkLives(); err != nil {
 		return s, err
 	}
@@ -51,8 +52,8 @@ func Create(ctx context.Context, s Settings, others []Settings, log io.Writer) (
 }
 
 // write writes everything that is there before the first process.
-func (s *Settings) write(ctx context.Context, others []Settings) error {
-	address, err := chooseAddress(s.Name, others)
+func (s *Settings) write(ctx context.Context, others []network.Host) error {
+	address, err := network.ChooseAddress(s.Name, others)
 	if err != nil {
 		return err
 	}
@@ -205,14 +206,14 @@ func (s *Settings) kubeadmInit(ctx context.Context) error {
 }
 
 // Remove ends everything of a node and removes it; what is not there any more
-// is no failure. last says that the machine has no other node.
-func (s Settings) Remove(last bool) error {
+// is no failure.
+func (s Settings) Remove() error {
 	// The end of its first process is the end of everything in the namespace:
 	// the kernel waits for them all.
 	if err := s.Holder.Kill(syscall.SIGKILL, time.Minute); err != nil {
 		return fmt.Errorf("ending the node %s: %w", s.Name, err)
 	}
-	if err := s.disconnect(last); err != nil {
+	if err := s.disconnect(); err != nil {
 		return err
 	}
 	if err := s.removeCgroups(); err != nil {

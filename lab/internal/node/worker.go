@@ -12,14 +12,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
-
+	"perennial.dev/perennial/lab/internal/network"
 	"perennial.dev/perennial/lab/internal/program"
 	"perennial.dev/perennial/lab/internal/supervise"
 )
@@ -39,12 +37,14 @@ type Worker struct {
 // node's name has a dot.
 func (s Settings) WorkerNetns() string { return s.Netns() + ".worker" }
 
-// workerLink is the machine's end of the worker's link.
-func (s Settings) workerLink() string { return "pw" + digest(s.Name)[:8] }
+// workerNetwork is how the worker is connected.
+func (s Settings) workerNetwork(address string) network.Interface {
+	return network.Interface{Netns: s.WorkerNetns(), Link: network.Link("pw", s.Name), Address: address}
+}
 
 // AddWorker makes the node's worker and waits until its service addresses
 // lead to the API server. One that is there is replaced.
-func (s Settings) AddWorker(ctx context.Context, others []Settings, mode string) (Settings, error) {
+func (s Settings) AddWorker(ctx context.Context, others []network.Host, mode string) (Settings, error) {
 	if err := s.checkProxyMode(mode); err != nil {
 		return s, err
 	}
@@ -53,7 +53,7 @@ func (s Settings) AddWorker(ctx context.Context, others []Settings, mode string)
 	}
 	w := Worker{Node: s.Name + "-worker", Netns: s.WorkerNetns(), ProxyMode: mode}
 	s.Worker = nil
-	address, err := chooseAddress(w.Node, append(others, s))
+	address, err := network.ChooseAddress(w.Node, append(others, s.Hosts()...))
 	if err != nil {
 		return s, err
 	}
@@ -82,7 +82,7 @@ func (s Settings) checkProxyMode(mode string) error {
 }
 
 func (s Settings) connectWorker(_ context.Context, w *Worker) error {
-	return attach("netns add "+w.Netns, w.Netns, s.workerLink(), w.Address)
+	return s.workerNetwork(w.Address).Attach()
 }
 
 // register makes the node object that a kubelet would make: kube-proxy waits
@@ -127,14 +127,14 @@ func (s Settings) startProxy(ctx context.Context, w *Worker) error {
 	cmd.Env = []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
 	cmd.Dir, cmd.Stdout, cmd.Stderr = "/", log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := inNetwork(w.Netns, cmd.Start); err != nil {
+	if err := network.In(w.Netns, cmd.Start); err != nil {
 		return fmt.Errorf("starting kube-proxy: %w", err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	service := net.JoinHostPort(w.ClusterIP, "443")
 	for deadline := time.Now().Add(time.Minute); ; {
-		err := inNetwork(w.Netns, func() error { return reach(service) })
+		err := network.In(w.Netns, func() error { return reach(service) })
 		if err == nil {
 			return nil
 		}
@@ -173,34 +173,14 @@ func reach(address string) error {
 	return conn.Close()
 }
 
-// inNetwork does something with a thread that is in a network namespace. The
-// thread cannot be trusted afterwards: it ends with its goroutine.
-func inNetwork(netns string, do func() error) error {
-	done := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		done <- func() error {
-			ns, err := os.Open("/run/netns/" + netns)
-			if err != nil {
-				return err
-			}
-			defer ns.Close()
-			if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
-				return fmt.Errorf("entering the network %s: %w", netns, err)
-			}
-			return do()
-		}()
-	}()
-	return <-done
-}
-
 // RemoveWorker ends all that runs in the worker's network, and removes that;
 // what is not there is no failure.
 func (s Settings) RemoveWorker() error {
-	if _, err := os.Lstat("/run/netns/" + s.WorkerNetns()); err != nil {
+	worker := s.workerNetwork("")
+	if !worker.There() {
 		return nil
 	}
-	path, err := lookPath("ip")
+	path, err := network.LookPath("ip")
 	if err != nil {
 		return err
 	}
@@ -221,5 +201,5 @@ func (s Settings) RemoveWorker() error {
 			return fmt.Errorf("ending what runs in %s: %w", s.WorkerNetns(), err)
 		}
 	}
-	return detach(s.WorkerNetns(), s.workerLink())
+	return worker.Detach()
 }

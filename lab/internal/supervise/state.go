@@ -46,20 +46,35 @@ func (s *supervisor) saveState() error {
 	return os.Rename(path+".new", path)
 }
 
+func readState(run string) (state, error) {
+	var st state
+	data, err := os.ReadFile(filepath.Join(run, stateName))
+	if err != nil {
+		return st, fmt.Errorf("reading the record of processes: %w", err)
+	}
+	if err := json.Unmarshal(data, &st); err != nil {
+		return st, fmt.Errorf("reading the record of processes in %s: %w", run, err)
+	}
+	return st, nil
+}
+
+// Supervisor is the process that supervises, or last did, by its record in the
+// directory run; without a record it is none.
+func Supervisor(run string) Identity {
+	st, _ := readState(run)
+	return st.Supervisor
+}
+
 // End ends the supervisor that uses the directory run and all its processes,
 // whatever state they are in. Every process is identified again before it is
 // signalled. Without a record there is nothing to end.
 func End(run string) error {
-	data, err := os.ReadFile(filepath.Join(run, stateName))
+	st, err := readState(run)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("reading the record of processes: %w", err)
-	}
-	var st state
-	if err := json.Unmarshal(data, &st); err != nil {
-		return fmt.Errorf("reading the record of processes in %s: %w", run, err)
+		return err
 	}
 	var failed []error
 	if st.Supervisor.Kill(unix.SIGTERM, 4*time.Second) != nil {

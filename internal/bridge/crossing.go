@@ -67,6 +67,13 @@ func (c Crossing) api(b plan.Bridge, do func(*kube.Client) error) error {
 
 // Guard implements execute.Bridge.
 func (c Crossing) Guard(ctx context.Context, b plan.Bridge) error {
+	if b.Guard == plan.GuardLease {
+		client, server, err := lease(c.Disk, b.Etcd)
+		if err != nil {
+			return err
+		}
+		return client.HoldAddress(ctx, server)
+	}
 	return c.api(b, func(client *kube.Client) error {
 		if err := client.GuardOn(ctx); err != nil {
 			return err
@@ -80,6 +87,13 @@ func (c Crossing) Unguard(ctx context.Context, b plan.Bridge) error {
 	var errs []error
 	if b.Way == plan.ByNAT {
 		errs = append(errs, steer.NAT{}.Detach())
+	}
+	if b.Guard == plan.GuardLease {
+		client, server, err := lease(c.Disk, b.Etcd)
+		if err == nil {
+			err = client.ReleaseAddress(ctx, server)
+		}
+		return errors.Join(append(errs, err)...)
 	}
 	return errors.Join(append(errs, c.api(b, func(client *kube.Client) error { return client.GuardOff(ctx) }))...)
 }

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"time"
 
+	"perennial.dev/perennial/internal/etcd"
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/host"
 	"perennial.dev/perennial/internal/kube"
@@ -68,6 +69,7 @@ func (s Survey) Ground(ctx context.Context, seen plan.Seen, api layout.Component
 	s.connections(&g)
 	s.restarts(ctx, &g, seen)
 	s.api(ctx, &g, seen)
+	s.lease(ctx, &g, seen)
 	return g
 }
 
@@ -190,6 +192,9 @@ func (s Survey) connections(g *plan.Ground) {
 	all, err := steer.Connections(fact.Process{PID: g.API.Process.PID}, uint16(port))
 	g.PeersProblem = problem(err)
 	for _, c := range all {
+		if c.PID == os.Getpid() {
+			continue
+		}
 		g.Connections = append(g.Connections, plan.Peer{Loopback: c.Local.Addr().Unmap().IsLoopback(), Here: c.Own, PID: c.PID, Command: fact.Text(c.Command)})
 	}
 }
@@ -293,4 +298,39 @@ func (s Survey) service(ctx context.Context, client *kube.Client, g *plan.Ground
 			g.Others = append(g.Others, server.String())
 		}
 	}
+}
+
+// files reads for what only reads.
+type files struct {
+	ctx context.Context
+	fs  *host.FS
+}
+
+// ReadFile implements reader.
+func (f files) ReadFile(name string, limit int64) ([]byte, error) {
+	data, _, err := f.fs.Read(f.ctx, name, limit)
+	return data, err
+}
+
+// lease finds out whether the API server's address could be held in etcd.
+func (s Survey) lease(ctx context.Context, g *plan.Ground, seen plan.Seen) {
+	ctx, cancel := context.WithTimeout(ctx, asking)
+	defer cancel()
+	all, err := plan.Etcds(seen)
+	for _, e := range all {
+		var client *etcd.Client
+		var server etcd.APIServer
+		if client, server, err = lease(files{ctx, s.Files}, &e); err != nil {
+			continue
+		}
+		held, asked := client.AddressHeld(ctx, server)
+		if err = asked; err == nil && !held.Own {
+			err = etcd.ErrNoAddress
+		}
+		if err == nil {
+			g.Etcd = &e
+			break
+		}
+	}
+	g.LeaseProblem = problem(err)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"perennial.dev/perennial/internal/bridge"
 	"perennial.dev/perennial/internal/execute"
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/host"
@@ -76,6 +77,8 @@ type bench struct {
 	lock    *host.Lock
 	state   string
 	streams Streams
+	// lease is set while a plan guards the service kubernetes by an entry in etcd.
+	lease *plan.Etcd
 	// anyClock: the clock is believed whatever speaks against it.
 	anyClock bool
 }
@@ -121,6 +124,12 @@ func (b *bench) close() {
 // Look implements execute.Eyes.
 func (b *bench) Look(ctx context.Context) (plan.Seen, error) {
 	rec, _ := source.Survey(ctx, b.scope, source.Options{})
+	if b.lease != nil {
+		guard, err := bridge.LookLease(ctx, b.disk, b.lease)
+		if err == nil {
+			rec.Facts = append(rec.Facts, guard)
+		}
+	}
 	return plan.See(rec), ctx.Err()
 }
 
@@ -180,6 +189,7 @@ func (o *changeOptions) propose(ctx context.Context, b *bench, p plan.Plan) erro
 			return fmt.Errorf("nothing was done: %w", err)
 		}
 	}
+	b.lease = leaseOf(p)
 	out, err := b.runner(b.progress).Run(ctx, p)
 	if err == nil && out.Result == journal.Done && o.last != nil {
 		err = o.last(ctx)
@@ -304,6 +314,16 @@ func (b *bench) undoable(id string) bool {
 		}
 	}
 	return false
+}
+
+// leaseOf is how a plan guards by an entry in etcd.
+func leaseOf(p plan.Plan) *plan.Etcd {
+	for _, s := range p.Steps {
+		if s.Bridge != nil && s.Bridge.Etcd != nil {
+			return s.Bridge.Etcd
+		}
+	}
+	return nil
 }
 
 // finishFirst finishes what an earlier run left, before anything new is done.

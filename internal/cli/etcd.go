@@ -10,46 +10,22 @@ import (
 	"net/url"
 	"path"
 
+	"perennial.dev/perennial/internal/bridge"
 	"perennial.dev/perennial/internal/etcd"
 	"perennial.dev/perennial/internal/fact"
-	"perennial.dev/perennial/internal/host"
-	"perennial.dev/perennial/internal/layout"
 	"perennial.dev/perennial/internal/plan"
 )
 
-// etcdClients are the credentials by which the node itself asks etcd, the one
-// with the fewest rights first.
-var etcdClients = []string{"etcd-healthcheck-client", "apiserver-etcd-client"}
-
 // etcdClient reads the node's own credentials for its member.
 func (b *bench) etcdClient(seen plan.Seen) (*etcd.Client, error) {
-	endpoint := ""
-	for _, p := range seen.Layout.Ports {
-		if p.Component == layout.Etcd && !p.Peer && !p.Remote {
-			endpoint = p.Endpoint
+	all, err := plan.Etcds(seen)
+	errs := []error{err}
+	for _, access := range all {
+		client, err := bridge.OpenEtcd(b.disk, access)
+		if err == nil {
+			return client, nil
 		}
-	}
-	if endpoint == "" {
-		return nil, errors.New("asking etcd: no port of it was found on this node")
-	}
-	errs := []error{errors.New("asking etcd: this node has no client certificate for it")}
-	for _, name := range etcdClients {
-		c, ok := seen.Layout.ByID(fact.NodeID(seen.Layout.Node, name))
-		if !ok || c.Key == "" || len(c.Trust) == 0 {
-			continue
-		}
-		var pem [3][]byte
-		var err error
-		for i, file := range []string{c.Path, c.Key, c.Trust[0]} {
-			if pem[i], err = b.disk.ReadFile(file, host.FileLimit); err != nil {
-				break
-			}
-		}
-		if err != nil {
-			errs = append(errs, err)
-			continue
-		}
-		return etcd.New(endpoint, pem[0], pem[1], pem[2])
+		errs = append(errs, err)
 	}
 	return nil, errors.Join(errs...)
 }

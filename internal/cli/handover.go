@@ -77,7 +77,7 @@ func (o *handoverOptions) steps(seen plan.Seen, api layout.Component, why string
 	}
 	admin, _ := seen.Layout.Administrator()
 	return plan.Handover(seen, api, why, plan.HandoverOptions{
-		ID: p.ID, Way: d.Way, StandbyPort: d.StandbyPort, Guard: d.Guard, Hold: d.Hold && !o.noHold, Quick: o.quick,
+		ID: p.ID, Way: d.Way, StandbyPort: d.StandbyPort, Guard: d.Guard, Etcd: d.Etcd, Hold: d.Hold && !o.noHold, Quick: o.quick,
 		Pins: source.SteeringDir, Admin: admin, Patience: o.patience,
 	})
 }

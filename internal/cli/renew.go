@@ -136,5 +136,6 @@ func (b *bench) look(of journal.Plan) {
 	var p plan.Plan
 	if json.Unmarshal(of.Content, &p) == nil { // what cannot be read is said by whoever needs it
 		b.scope.RequestDir, b.scope.Copies = p.Scope.RequestDir, p.Scope.Copies
+		b.lease = leaseOf(p)
 	}
 }

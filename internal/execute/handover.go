@@ -196,7 +196,7 @@ func (r *Runner) carry(ctx context.Context, s plan.Step, seen plan.Seen) (missin
 	case !seen.IsReady(layout.APIServerStandby):
 		return "the standby is not ready", nil
 	}
-	if answer, why := (plan.Expect{Predicate: plan.Guarded}).Holds(seen); answer == plan.No {
+	if answer, why := (plan.Expect{Predicate: plan.Guarded}).Holds(seen); answer == plan.No && s.Bridge.Guard != plan.GuardNone {
 		return why, r.Hands.Guard(ctx, *s.Bridge)
 	}
 	for _, e := range seen.Layout.Reached {

@@ -84,23 +84,29 @@ func (e Expect) loopbackNew(after Seen) (Answer, string) {
 }
 
 func (e Expect) guarded(after Seen) (Answer, string) {
+	var there *fact.Guard
+	looked := false
 	for _, f := range after.Facts {
-		g, ok := f.(fact.Guard)
-		switch {
-		case !ok:
-		case e.Predicate == Unguarded && g.Present:
-			return No, fmt.Sprintf("the guard %s is still there", g.Place)
-		case e.Predicate == Unguarded:
-			return Yes, "nothing of the guard is left"
-		case g.Present && g.Active:
-			return Yes, fmt.Sprintf("%s keeps the service kubernetes from losing its endpoints", g.Place)
-		case g.Present:
-			return No, fmt.Sprintf("the guard %s is there and does not refuse yet", g.Place)
-		default:
-			return No, "the guard is not there"
+		if g, ok := f.(fact.Guard); ok {
+			looked = true
+			if g.Present && (there == nil || g.Active) {
+				there = &g
+			}
 		}
 	}
-	return Unknown, "whether the service kubernetes is guarded could not be looked at"
+	switch unguarded := e.Predicate == Unguarded; {
+	case !looked:
+		return Unknown, "whether the service kubernetes is guarded could not be looked at"
+	case there == nil && unguarded:
+		return Yes, "nothing of the guard is left"
+	case there == nil:
+		return No, "the guard is not there"
+	case unguarded:
+		return No, fmt.Sprintf("the guard is still there: %s", fact.Text(there.Place))
+	case !there.Active:
+		return No, fmt.Sprintf("the guard is there and does not refuse yet: %s", fact.Text(there.Place))
+	}
+	return Yes, fmt.Sprintf("the service kubernetes does not lose its endpoints: %s", fact.Text(there.Place))
 }
 
 func (e Expect) ended(after Seen) (Answer, string) {

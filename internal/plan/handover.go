@@ -5,6 +5,7 @@ package plan
 import (
 	"fmt"
 	"path"
+	"slices"
 	"time"
 
 	"perennial.dev/perennial/internal/fact"
@@ -28,6 +29,9 @@ type GuardWay string
 const (
 	GuardPolicy GuardWay = "policy" // a ValidatingAdmissionPolicy (1.30) refuses to empty them
 	GuardLease  GuardWay = "lease"  // a second entry beside the API server's own in etcd
+	// GuardNone: an API server that ends leaves them as they are, before 1.28
+	// (kubernetes/kubernetes#116685).
+	GuardNone GuardWay = "none"
 )
 
 // Bridge is what serves while an API server is replaced, and how it is led
@@ -44,6 +48,7 @@ type Bridge struct {
 	RemoteOnly  bool     `json:"remoteOnly,omitempty"` // leave alone what comes from the address that it goes to
 	Pins        string   `json:"pins,omitempty"`       // directory of the pinned program
 	Guard       GuardWay `json:"guard"`
+	Etcd        *Etcd    `json:"etcd,omitempty"`
 	Admin       string   `json:"admin"`          // path of the kubeconfig with which the guard is put up
 	Held        []int    `json:"held,omitempty"` // PIDs whose connections were left held
 	Hold        bool     `json:"hold,omitempty"` // of kept connections, while a server closes its port
@@ -56,6 +61,7 @@ type HandoverOptions struct {
 	Way         Way
 	StandbyPort int
 	Guard       GuardWay
+	Etcd        *Etcd // for GuardLease
 	Hold        bool
 	Quick       bool // do not wait for idle watches and slow requests
 	// Patience is how long the API server may take to come back; the kubelet
@@ -97,10 +103,11 @@ func Handover(seen Seen, api layout.Component, why string, o HandoverOptions) ([
 	if err != nil {
 		return nil, err
 	}
-	return []Step{
-		h.standbyOn(), h.guardOn(), h.steerOn(), h.exchange(),
-		h.steerOff(), h.standbyOff(), h.guardOff(),
-	}, nil
+	steps := []Step{h.standbyOn(), h.guardOn(), h.steerOn(), h.exchange(), h.steerOff(), h.standbyOff(), h.guardOff()}
+	if o.Guard == GuardNone && o.Way != ByNAT { // the last step also removes the tables
+		steps = slices.DeleteFunc(steps, func(s Step) bool { return s.Verb == Guard })
+	}
+	return steps, nil
 }
 
 // CleanUp are the steps that take away what a handover has left behind, where it
@@ -165,7 +172,7 @@ func newHandover(seen Seen, api layout.Component, why string, o HandoverOptions)
 	}
 	b := Bridge{
 		ID: o.ID, Main: api.Manifest, Standby: path.Join(path.Dir(api.Manifest), layout.APIServerStandby+".yaml"),
-		Port: port, StandbyPort: o.StandbyPort, Way: o.Way, Guard: o.Guard, Hold: o.Hold, Admin: o.Admin,
+		Port: port, StandbyPort: o.StandbyPort, Way: o.Way, Guard: o.Guard, Etcd: o.Etcd, Hold: o.Hold, Admin: o.Admin,
 	}
 	if o.Way == ByLookup {
 		b.Pins = path.Join(o.Pins, o.ID)

@@ -65,6 +65,7 @@ type Ground struct {
 	Insisted      bool
 	PolicyProblem fact.Text // why a ValidatingAdmissionPolicy cannot guard them
 	LeaseProblem  fact.Text // why an entry in etcd cannot
+	Etcd          *Etcd     // how that entry would be made
 }
 
 // MemoryGround is the node's memory, in bytes.
@@ -145,7 +146,8 @@ type Decision struct {
 	Reasons []Preflight `json:"reasons,omitempty"`
 	// Ends are those for which the API server must not be restarted in any way.
 	Ends   []Preflight `json:"ends,omitempty"`
-	Checks []Preflight `json:"checks"` // all, in the order of Preflights
+	Checks []Preflight `json:"checks"`         // all, in the order of Preflights
+	Etcd   *Etcd       `json:"etcd,omitempty"` // by which the endpoints are guarded
 	// StandbyPort is the port of the standby.
 	StandbyPort int `json:"standbyPort,omitempty"`
 	// Served says that other API servers of the cluster answer meanwhile.
@@ -179,7 +181,9 @@ func (g Ground) Decide() Decision {
 		Way: ByLookup, Checks: g.Preflight(), Outage: g.inPlace(), Hold: g.HoldProblem == "" && !g.repeating(),
 		StandbyPort: g.Standby.Port, Served: len(g.Others) > 0,
 	}
-	d.Guard, _ = g.guard()
+	if d.Guard, _ = g.guard(); d.Guard == GuardLease {
+		d.Etcd = g.Etcd
+	}
 	for _, p := range d.Checks {
 		if p.Ends {
 			d.Ends = append(d.Ends, p)
@@ -209,7 +213,9 @@ func (g Ground) Decide() Decision {
 	return d
 }
 
-func (d *Decision) inPlace() { d.Way, d.Guard, d.Hold, d.StandbyPort = InPlace, "", false, 0 }
+func (d *Decision) inPlace() {
+	d.Way, d.Guard, d.Etcd, d.Hold, d.StandbyPort = InPlace, "", nil, false, 0
+}
 
 // InPlace decides for the restart in place because somebody wants it.
 func (d *Decision) InPlace(why string) {

@@ -236,6 +236,10 @@ func checkAudit(g Ground) Preflight {
 // (pkg/features/kube_features.go, v1.30.0).
 const policySince = release.Minor(30)
 
+// emptiesSince is the first minor in which an API server that ends takes itself
+// out of the endpoints of the service kubernetes (kubernetes/kubernetes#116685).
+const emptiesSince = release.Minor(28)
+
 // guard is the way to guard the endpoints; empty, with the reason, where there
 // is none.
 func (g Ground) guard() (GuardWay, string) {
@@ -244,6 +248,8 @@ func (g Ground) guard() (GuardWay, string) {
 		policy = "ValidatingAdmissionPolicy is on from 1.30"
 	}
 	switch {
+	case g.minor() != 0 && g.minor() < emptiesSince:
+		return GuardNone, "an API server that ends leaves its endpoints as they are, before 1.28"
 	case policy == "":
 		return GuardPolicy, ""
 	case g.LeaseProblem == "":
@@ -255,6 +261,8 @@ func (g Ground) guard() (GuardWay, string) {
 func checkGuard(g Ground) Preflight {
 	way, why := g.guard()
 	switch way {
+	case GuardNone:
+		return fine("the endpoints of the service kubernetes need no guard: %s", why)
 	case GuardPolicy:
 		return fine("a ValidatingAdmissionPolicy can guard the endpoints of the service kubernetes")
 	case GuardLease:

@@ -110,6 +110,25 @@ func Handover(seen Seen, api layout.Component, why string, o HandoverOptions) ([
 	return steps, nil
 }
 
+// Takes is about how long a plan takes whose steps wait, or replace an API server:
+// its waits, and half a minute for two starts and two ends. Zero: no time worth
+// saying.
+func Takes(p Plan) time.Duration {
+	total := time.Duration(0)
+	for _, s := range p.Steps {
+		if s.Bridge == nil {
+			continue
+		}
+		if total == 0 {
+			total = 30 * time.Second
+		}
+		if total += s.Bridge.Wait.Duration; s.Stop != nil {
+			total += s.Stop.Grace.Duration
+		}
+	}
+	return total.Round(10 * time.Second)
+}
+
 // CleanUp are the steps that take away what a handover has left behind, where it
 // did.
 func CleanUp(seen Seen, api layout.Component, o HandoverOptions) ([]Step, error) {

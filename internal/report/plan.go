@@ -34,7 +34,7 @@ func Plan(w io.Writer, f Format, p plan.Plan, o Options) error {
 			}
 		}
 	}
-	preflights(out, p.Decision)
+	preflights(out, p)
 	for _, s := range p.Steps {
 		if s.Felt != "" {
 			out.gap()
@@ -52,7 +52,8 @@ func Plan(w io.Writer, f Format, p plan.Plan, o Options) error {
 
 // preflights tells how the API server is replaced, why not in a better way, and
 // what is not as it could be.
-func preflights(out *page, d *plan.Decision) {
+func preflights(out *page, p plan.Plan) {
+	d := p.Decision
 	if d == nil {
 		return
 	}
@@ -62,6 +63,9 @@ func preflights(out *page, d *plan.Decision) {
 		plan.ByNAT:    "a standby serves meanwhile; new connections are steered to it by nftables",
 		plan.InPlace:  "in place; " + d.Felt(),
 	}[d.Way]
+	if takes := plan.Takes(p); takes > 0 {
+		way += fmt.Sprintf("; it takes about %s", takes)
+	}
 	out.paragraph("API server", plain(way))
 	decided := map[plan.PreflightCode]bool{}
 	for _, r := range d.Reasons {

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"path"
 	"strconv"
 
 	"perennial.dev/perennial/internal/fact"
@@ -145,7 +147,11 @@ func (c Crossing) Unsteer(_ context.Context, b plan.Bridge) error {
 	if err := lookup.Off(); err != nil {
 		return err
 	}
-	return lookup.Detach()
+	if err := lookup.Detach(); err != nil {
+		return err
+	}
+	_ = os.Remove(path.Dir(b.Pins)) // unless another one is there
+	return nil
 }
 
 // Hold implements execute.Bridge.

@@ -78,11 +78,22 @@ func (r *Runner) standby(ctx context.Context, s plan.Step) ([]content, error) {
 	return []content{{path: name, gone: true, access: &Access{Mode: 0o600}}}, nil
 }
 
+// guard puts up the guard, or takes it away: an API server that has just started,
+// on a busy node, may not answer the first time.
 func (r *Runner) guard(ctx context.Context, s plan.Step) error {
+	act := r.Hands.Guard
 	if s.Bridge.Off {
-		return r.Hands.Unguard(ctx, *s.Bridge)
+		act = r.Hands.Unguard
 	}
-	return r.Hands.Guard(ctx, *s.Bridge)
+	for start := r.Now(); ; {
+		err := act(ctx, *s.Bridge)
+		if err == nil || !s.Bridge.Off || r.Now().Sub(start) > carryPatience {
+			return err
+		}
+		if slept := r.Sleep(ctx, watchEvery); slept != nil {
+			return errors.Join(err, slept)
+		}
+	}
 }
 
 // steer leads new connections to the standby, or back; not back to an API server

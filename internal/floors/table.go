@@ -67,7 +67,7 @@ var Packages = []Package{
 	{Floor: 2, Dir: "internal/etcd", Line: "asks etcd for its members and their health, takes a snapshot, holds an API server's address; with the node's own certificate"},
 	{Floor: 2, Dir: "internal/host", Line: "files below a root, /proc, the node's clock; the only writer, the lock, the end of a process", May: []string{"golang.org/x/sys/unix"}},
 	{Floor: 2, Dir: "internal/journal", Line: "the record of what is changed: intended, done, proven; checked line by line"},
-	{Floor: 2, Dir: "internal/kube", Line: "asks an API server about the service kubernetes, open sessions and kube-proxy; guards that service's endpoints", May: []string{clientGoModule, apimachinery}},
+	{Floor: 2, Dir: "internal/kube", Line: "asks an API server about the service kubernetes, open sessions and kube-proxy; guards that service's endpoints", May: []string{clientGoModule, apimachinery, klog}},
 	{Floor: 2, Dir: "internal/steer", Line: "new connections to another listener (sk_lookup, nftables), established ones held for a moment", May: []string{"golang.org/x/sys/unix", "github.com/cilium/ebpf", "github.com/google/nftables", "github.com/vishvananda/netlink", "github.com/vishvananda/netns"}},
 	{Floor: 2, Dir: "internal/wire", Line: "TLS handshakes without credentials, GET /version"},
 
@@ -93,6 +93,7 @@ const (
 
 	clientGoModule = "k8s.io/client-go"
 	apimachinery   = "k8s.io/apimachinery"
+	klog           = "k8s.io/klog/v2"
 )
 
 // Lookup finds a package by its directory below the module's root.

@@ -15,10 +15,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -27,6 +29,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
 
 	"perennial.dev/perennial/internal/fact"
 )
@@ -59,10 +62,18 @@ type Client struct {
 	http   *http.Client
 }
 
+// quiet keeps client-go from writing to standard error: what goes wrong is in the
+// errors that it returns.
+var quiet = sync.OnceFunc(func() {
+	klog.LogToStderr(false)
+	klog.SetOutput(io.Discard)
+})
+
 // Open makes a client for the server at host:port, from a kubeconfig. Nothing is
 // asked yet. The version is the program's own, for the User-Agent; it may be
 // empty.
 func Open(server string, k Kubeconfig, version string) (*Client, error) {
+	quiet()
 	if _, _, err := net.SplitHostPort(server); err != nil {
 		return nil, fmt.Errorf("asking an API server: %q is not an address with a port", server)
 	}

@@ -47,6 +47,27 @@ func (s Settings) makeCgroups() error {
 			return fmt.Errorf("making the node's cgroup: %w", err)
 		}
 	}
+	return s.preferCgroups(dirs)
+}
+
+// shares are the node's part of the processors: version 1's and version 2's file,
+// and a value that is 64 times the default. A cgroup counts as much as one process
+// beside it, however many it holds: without this, ten others on the machine would
+// leave a whole control plane a tenth of it.
+var shares = map[string]string{"cpu.shares": "65536", "cpu.weight": "6400"}
+
+func (s Settings) preferCgroups(dirs []string) error {
+	for _, dir := range dirs {
+		for name, value := range shares {
+			file := filepath.Join(dir, s.Cgroup(), name)
+			if _, err := os.Stat(file); err != nil {
+				continue // another controller's, or not enabled
+			}
+			if err := os.WriteFile(file, []byte(value), 0o644); err != nil {
+				return fmt.Errorf("giving the node its part of the processors: %w", err)
+			}
+		}
+	}
 	return nil
 }
 

@@ -28,12 +28,15 @@ func networkOf(s layout.Settings) network.Interface {
 	return network.Interface{Netns: "perennial-" + host.Name, Link: network.Link("pb", host.Name), Address: s.Address}
 }
 
+// errNoNetwork says that this machine gives labs no network of their own.
+var errNoNetwork = errors.New("this machine gives the lab no network of its own")
+
 // withNetwork gives a lab a network of its own and then lets it be made. The
 // address is nobody else's once the lab's files say so: until then the others
 // wait.
 func withNetwork(ctx context.Context, labs *registry, s layout.Settings, create func(layout.Settings) (layout.Settings, error)) (layout.Settings, error) {
 	if os.Geteuid() != 0 {
-		return s, errors.New("giving the lab a network of its own: it needs root")
+		return s, fmt.Errorf("%w, which needs root", errNoNetwork)
 	}
 	unlock, err := labs.nodes().lockAll(ctx)
 	if err != nil {
@@ -52,7 +55,7 @@ func withNetwork(ctx context.Context, labs *registry, s layout.Settings, create 
 		return s, err
 	}
 	if err = own.Attach(); err != nil {
-		err = fmt.Errorf("giving the lab a network of its own: %w", err)
+		err = fmt.Errorf("%w: %w", errNoNetwork, err)
 	} else {
 		s, err = create(s)
 	}

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"perennial.dev/perennial/lab/internal/api"
+	"perennial.dev/perennial/lab/internal/supervise"
 )
 
 // These tests run real control planes. The first build of a version takes
@@ -251,33 +252,24 @@ func (u user) story(version string) {
 // killSupervisor kills the supervisor without a warning: nothing of the lab
 // may go on, and up brings it back.
 func (u user) killSupervisor(st labStatus) {
-	data, err := os.ReadFile(filepath.Join(st.Dir, "run/state.json"))
-	if err != nil {
-		u.Fatal(err)
+	u.endSupervisor(st)
+	if now := u.status(); now.Running {
+		u.Error("a lab without a supervisor is said to run")
 	}
-	var state struct{ Supervisor struct{ PID int } }
-	if err := json.Unmarshal(data, &state); err != nil {
-		u.Fatal(err)
-	}
-	if err := unix.Kill(state.Supervisor.PID, unix.SIGKILL); err != nil {
+	u.run("up")
+	u.run("exec", "--", "kubectl", "get", "namespace", "mended")
+	u.endSupervisor(st)
+}
+
+// endSupervisor kills the supervisor and waits until nothing of the lab runs.
+func (u user) endSupervisor(st labStatus) {
+	if err := unix.Kill(supervise.Supervisor(filepath.Join(st.Dir, "run")).PID, unix.SIGKILL); err != nil {
 		u.Fatal(err)
 	}
 	for end := time.Now().Add(30 * time.Second); len(processesNaming(u.T, st.Dir)) > 0; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
 			u.Fatalf("still running: %q", processesNaming(u.T, st.Dir))
 		}
-	}
-	if now := u.status(); now.Running {
-		u.Error("a lab without a supervisor is said to run")
-	}
-	u.run("up")
-	u.run("exec", "--", "kubectl", "get", "namespace", "mended")
-	data, err = os.ReadFile(filepath.Join(st.Dir, "run/state.json"))
-	if err != nil || json.Unmarshal(data, &state) != nil {
-		u.Fatal(err)
-	}
-	if err := unix.Kill(state.Supervisor.PID, unix.SIGKILL); err != nil {
-		u.Fatal(err)
 	}
 }
 

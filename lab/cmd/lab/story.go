@@ -41,10 +41,18 @@ failures were seen. The clock stays where it is; "lab clock reset" and
 }
 
 func tell(ctx context.Context, s layout.Settings, past time.Duration, out, notes io.Writer) (story.Ending, error) {
-	return story.Tell(ctx, story.Lab{
+	return story.Tell(ctx, storyLab(s), storyOptions(past, out, notes))
+}
+
+func storyLab(s layout.Settings) story.Lab {
+	return story.Lab{
 		Endpoint: s.Endpoint(), Kubeconfig: s.AdminConf(), Clock: s.Clock(), Minor: program.Minor(s.Version),
 		Cut: func() (int, error) { return supervise.Cut(runDir(s), "kube-apiserver") },
-	}, story.Options{Past: past, Colour: colourful(out), Out: out, Notes: notes})
+	}
+}
+
+func storyOptions(past time.Duration, out, notes io.Writer) story.Options {
+	return story.Options{Past: past, Colour: colourful(out), Out: out, Notes: notes}
 }
 
 // colourful says whether colour is wanted there (https://no-color.org).

@@ -85,33 +85,16 @@ func Tell(ctx context.Context, lab Lab, o Options) (Ending, error) {
 }
 
 func tell(ctx context.Context, lab Lab, o Options, ending *Ending, start time.Time, offset time.Duration) error {
-	client, err := api.FromKubeconfig(lab.Kubeconfig)
+	then := ending.LoopbackEnd.Add(o.Past)
+	client, err := lab.clientUntil(then)
 	if err != nil {
 		return err
 	}
 	defer client.Forget()
-	then := ending.LoopbackEnd.Add(o.Past)
-	if client.End().Before(then) {
-		return fmt.Errorf("telling the story: the client certificate in %s ends on %s, before the story does; make the lab with --cert-life 3650d",
-			lab.Kubeconfig, client.End().UTC().Format(time.DateOnly))
-	}
-	run := strconv.FormatInt(start.Unix()%1e6, 36)
-	patience := 20 * time.Second
+	patience := longPatience
 	moment := func(n int, title ...string) error {
-		a := &asker{client: client, moment: run + strconv.Itoa(n), patience: patience}
-		column := Column{Title: [2]string(title)}
-		for _, r := range rows {
-			codes, err := r.ask(a, ctx)
-			if err != nil {
-				return fmt.Errorf("%s: %w", r.title, err)
-			}
-			column.Codes = append(column.Codes, codes)
-		}
-		ending.Columns = append(ending.Columns, column)
-		if len(a.messages) > 0 && ending.Message == "" {
-			ending.Message = a.messages[0]
-		}
-		return nil
+		a := &asker{client: client, moment: momentName(start, n), patience: patience}
+		return ending.add(ctx, a, [2]string(title))
 	}
 	fmt.Fprintf(o.Notes, "asking the API server on day 0\n")
 	asked := time.Now()
@@ -122,7 +105,7 @@ func tell(ctx context.Context, lab Lab, o Options, ending *Ending, start time.Ti
 	// this took while all was well.
 	patience = max(5*time.Second, 3*time.Since(asked))
 
-	day := fmt.Sprintf("day %d", int(math.Ceil(then.Sub(start).Hours()/24)))
+	day := dayOf(start, then)
 	fmt.Fprintf(o.Notes, "moving the lab's clock to %s, %v past the loopback certificate's end\n", then.UTC().Format(time.RFC3339), o.Past)
 	if err := clock.Set(lab.Clock, offset+then.Sub(start)); err != nil {
 		return err
@@ -140,6 +123,48 @@ func tell(ctx context.Context, lab Lab, o Options, ending *Ending, start time.Ti
 	}
 	ending.OwnCheck, err = readOwnCheck(ctx, client)
 	return err
+}
+
+// longPatience is for an effect that is expected.
+const longPatience = 20 * time.Second
+
+// clientUntil is an administrator whose certificate is good beyond an instant.
+func (l Lab) clientUntil(then time.Time) (*api.Client, error) {
+	client, err := api.FromKubeconfig(l.Kubeconfig)
+	if err != nil {
+		return nil, err
+	}
+	if client.End().Before(then) {
+		return nil, fmt.Errorf("telling the story: the client certificate in %s ends on %s, before the story does; make the lab with --cert-life 3650d",
+			l.Kubeconfig, client.End().UTC().Format(time.DateOnly))
+	}
+	return client, nil
+}
+
+// momentName is one that the lab has not seen: objects are called by it.
+func momentName(start time.Time, n int) string {
+	return strconv.FormatInt(start.Unix()%1e6, 36) + strconv.Itoa(n)
+}
+
+func dayOf(start, then time.Time) string {
+	return fmt.Sprintf("day %d", int(math.Ceil(then.Sub(start).Hours()/24)))
+}
+
+// add asks everything once, and keeps the answers as a column.
+func (e *Ending) add(ctx context.Context, a *asker, title [2]string) error {
+	column := Column{Title: title}
+	for _, r := range rows {
+		codes, err := r.ask(a, ctx)
+		if err != nil {
+			return fmt.Errorf("%s: %w", r.title, err)
+		}
+		column.Codes = append(column.Codes, codes)
+	}
+	e.Columns = append(e.Columns, column)
+	if len(a.messages) > 0 && e.Message == "" {
+		e.Message = a.messages[0]
+	}
+	return nil
 }
 
 func readOwnCheck(ctx context.Context, client *api.Client) (string, error) {

@@ -28,8 +28,20 @@ func wantedHandovers(t *testing.T) int {
 	return n
 }
 
-// quick says that idle watches are not waited for.
-func quick() bool { return os.Getenv("PERENNIAL_NODE_QUICK") != "" }
+// patient is how many of the handovers wait for idle watches; the rest, which
+// come after them, are quick. All do where nothing is said.
+func patient(t *testing.T) int {
+	t.Helper()
+	text := os.Getenv("PERENNIAL_NODE_PATIENT")
+	if text == "" {
+		return wantedHandovers(t)
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatalf("PERENNIAL_NODE_PATIENT is %q, want a number", text)
+	}
+	return n
+}
 
 // The API server of a single node is restarted again and again, behind a
 // firewall that opens its port only, and no client on the node or on a worker
@@ -58,11 +70,12 @@ func (n *realNode) handOver() {
 	time.Sleep(5 * time.Second)
 	// On a busy node the probes tell more than a refusal.
 	args := []string{os.Getenv("PERENNIAL_BIN"), "restart", "kube-apiserver", "--yes", "--handover"}
-	if quick() {
-		args = append(args, "--quick")
-	}
 	var took []string
 	for i := range wantedHandovers(n.t) {
+		if i == patient(n.t) {
+			n.assertIdle(p)
+			args = append(args, "--quick")
+		}
 		if i > 0 && i%restartsBeforeForgetting == 0 {
 			n.forgetRestarts()
 		}
@@ -82,6 +95,9 @@ func (n *realNode) handOver() {
 	n.report(strings.Join(args[1:], " "), p)
 	n.figure("  wall time: %s each", strings.Join(took, ", "))
 	n.assertNothingFelt(p)
+	if patient(n.t) >= wantedHandovers(n.t) {
+		n.assertIdle(p)
+	}
 	n.assertWritten(p)
 }
 
@@ -172,12 +188,23 @@ func (n *realNode) assertNothingFelt(p *handoverProbes) {
 		n.t.Errorf("the service kubernetes had no endpoints in %d samples", times)
 	}
 	for what, f := range map[string]*follower{"the watch of the objects written": &p.watch, "the idle watch": &p.idle} {
-		if len(f.errors) > 0 && !(quick() && f == &p.idle) {
+		if len(f.errors) > 0 && f != &p.idle {
 			n.t.Errorf("%s: %s", what, f)
 		}
 		if len(f.refused) > 0 {
 			n.t.Errorf("%s was refused: %s", what, f)
 		}
+	}
+}
+
+// assertIdle says that the idle watch has not had to begin anew.
+func (n *realNode) assertIdle(p *handoverProbes) {
+	n.t.Helper()
+	p.idle.mu.Lock()
+	errors := slices.Clone(p.idle.errors)
+	p.idle.mu.Unlock()
+	if len(errors) > 0 {
+		n.t.Errorf("the idle watch: %s", strings.Join(errors, "; "))
 	}
 }
 

@@ -61,7 +61,8 @@ perennial look at it, moves its clock past the end of the API server's loopback
 certificate and shows what fails. Then it turns the clock back, lets perennial
 restart the API server under its clients, and shows that nothing fails any more.
 As root the restart is a handover without a failed request, where the machine
-allows network namespaces and BPF; elsewhere it is one in place.
+allows network namespaces and BPF; elsewhere it is one in place, which without
+root the lab does itself.
 
 The exit code is 0 only if all that was seen is what is promised. The lab is left
 running; the next demo replaces it.`,

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -121,20 +122,15 @@ func (d *demo) way(ctx context.Context, s layout.Settings) (way, why string, err
 // restart lets perennial replace the API server while clients ask it. Where
 // that is a handover, none of them may notice.
 func (d *demo) restart(ctx context.Context, s layout.Settings, way, why string) error {
-	args := replace(s, "--handover", "--yes")
 	if way == inPlace {
 		fmt.Fprintf(d.out, "No handover here: %s.\n\n", why)
-		args = replace(s, "--in-place", "--accept-outage", "--yes")
 	}
 	clients, err := story.Visit(ctx, s.AdminConf(), strconv.FormatInt(time.Now().Unix(), 36))
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, "$ perennial %s\n", strings.Join(args, " "))
 	began := time.Now()
-	if err = d.perennially(ctx, d.out, d.notes, args...); err != nil {
-		err = fmt.Errorf("running perennial restart: %w", err)
-	} else {
+	if err = d.replaceAPIServer(ctx, s, way); err == nil {
 		err = waitReady(ctx, s, 2*time.Minute)
 	}
 	took := time.Since(began)
@@ -155,6 +151,24 @@ func (d *demo) restart(ctx context.Context, s layout.Settings, way, why string) 
 		if t.Failed > 0 {
 			return fmt.Errorf("handing the API server over: %d of %d requests failed; of the %s the first: %s", failed, asked, t.Title, t.First)
 		}
+	}
+	return nil
+}
+
+// replaceAPIServer restarts the API server in the way that was found. perennial
+// ends no process unless it is root; the lab ends its own.
+func (d *demo) replaceAPIServer(ctx context.Context, s layout.Settings, way string) error {
+	if way == inPlace && os.Geteuid() != 0 {
+		fmt.Fprintf(d.out, "$ lab restart --name %s %s\n", s.Name, apiServer)
+		return supervise.Restart(runDir(s), apiServer)
+	}
+	args := replace(s, "--handover", "--yes")
+	if way == inPlace {
+		args = replace(s, "--in-place", "--accept-outage", "--yes")
+	}
+	fmt.Fprintf(d.out, "$ perennial %s\n", strings.Join(args, " "))
+	if err := d.perennially(ctx, d.out, d.notes, args...); err != nil {
+		return fmt.Errorf("running perennial restart: %w", err)
 	}
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"perennial.dev/perennial/lab/internal/api"
@@ -150,20 +151,31 @@ func dayOf(start, then time.Time) string {
 	return fmt.Sprintf("day %d", int(math.Ceil(then.Sub(start).Hours()/24)))
 }
 
-// add asks everything once, and keeps the answers as a column.
+// add asks everything once, and keeps the answers as a column. What waits for
+// an effect waits beside the others.
 func (e *Ending) add(ctx context.Context, a *asker, title [2]string) error {
-	column := Column{Title: title}
-	for _, r := range rows {
-		codes, err := r.ask(a, ctx)
-		if err != nil {
-			return fmt.Errorf("%s: %w", r.title, err)
+	column := Column{Title: title, Codes: make([]Codes, len(rows))}
+	askers, errs := make([]asker, len(rows)), make([]error, len(rows))
+	var waiting sync.WaitGroup
+	for i, r := range rows {
+		askers[i] = *a
+		ask := func() { column.Codes[i], errs[i] = r.ask(&askers[i], ctx) }
+		if r.waits {
+			waiting.Go(ask)
+		} else {
+			ask()
 		}
-		column.Codes = append(column.Codes, codes)
+	}
+	waiting.Wait()
+	for i, r := range rows {
+		if errs[i] != nil {
+			return fmt.Errorf("%s: %w", r.title, errs[i])
+		}
+		if said := askers[i].messages; len(said) > 0 && e.Message == "" {
+			e.Message = said[0]
+		}
 	}
 	e.Columns = append(e.Columns, column)
-	if len(a.messages) > 0 && e.Message == "" {
-		e.Message = a.messages[0]
-	}
 	return nil
 }
 

@@ -198,14 +198,21 @@ func (r *Runner) carried(ctx context.Context, s plan.Step) (plan.Seen, error) {
 	}
 }
 
-// carry puts up again what is missing, and says what that was.
+// carry puts up again what is missing, and says what that was. While the standby
+// is missing, connections go to the API server if that is ready: the kernel sees
+// to it only where a standby that is steered to by sk_lookup has died.
 func (r *Runner) carry(ctx context.Context, s plan.Step, seen plan.Seen) (missing string, err error) {
 	standby, ok := seen.Layout.Component(layout.APIServerStandby)
-	switch {
-	case !ok || standby.Process == nil:
-		return "the standby does not run", nil
-	case !seen.IsReady(layout.APIServerStandby):
-		return "the standby is not ready", nil
+	if ok = ok && standby.Process != nil; !ok {
+		missing = "the standby does not run"
+	} else if !seen.IsReady(layout.APIServerStandby) {
+		missing = "the standby is not ready"
+	}
+	if missing != "" && seen.IsReady(s.Stop.Component) {
+		return missing, r.Hands.Unsteer(ctx, *s.Bridge)
+	}
+	if missing != "" {
+		return missing, nil
 	}
 	if answer, why := (plan.Expect{Predicate: plan.Guarded}).Holds(seen); answer == plan.No && s.Bridge.Guard != plan.GuardNone {
 		return why, r.Hands.Guard(ctx, *s.Bridge)

@@ -68,6 +68,7 @@ type world struct {
 	dead          bool
 	noStandby     bool // its image is missing
 	mainBroken    bool // it does not start again
+	nat           bool // a standby that has died is still steered to
 	wrong         []string
 	onAct         func(name string)
 	acted         []string
@@ -133,7 +134,7 @@ func (w *world) kubelet(s *server, file, port string, broken bool) {
 	case !wanted && s.pid != 0 && s.closes.IsZero():
 		w.terminate(s)
 	}
-	if w.steered != 0 && (w.standby.pid != w.steered || !w.standby.listens(w.now)) {
+	if !w.nat && w.steered != 0 && (w.standby.pid != w.steered || !w.standby.listens(w.now)) {
 		w.steered = 0 // the kernel takes the entry out
 	}
 }
@@ -550,6 +551,35 @@ func TestHandoverMainStaysAway(t *testing.T) {
 		t.Fatalf("%s %v", result, err)
 	}
 	w.clean()
+}
+
+// With nftables, connections are sent to a standby that has died, until somebody
+// leads them back: not for longer than the wait before the API server is ended.
+func TestHandoverStandbyDiesTranslated(t *testing.T) {
+	w := newWorld(t)
+	w.nat = true
+	before, died := w.main.pid, time.Time{}
+	var back time.Time
+	w.onAct = func(name string) {
+		switch {
+		case w.steered != 0 && name == "sleep" && died.IsZero():
+			w.standby, w.noStandby, died = server{}, true, w.now
+		case name == "unsteer" && back.IsZero():
+			back = w.now
+		}
+	}
+	r, _ := w.runner()
+	out, err := r.Run(context.Background(), w.handover())
+	if err == nil || out.Result != journal.Failed {
+		t.Errorf("%s %v", out.Result, err)
+	}
+	if len(w.wrong) == 0 || back.Sub(died) > 15*time.Second {
+		t.Errorf("the standby died at %s, and connections were led back at %s: %v", died, back, w.wrong)
+	}
+	w.wrong = nil
+	if w.clean(); w.main.pid != before {
+		t.Error("the API server was restarted without a standby")
+	}
 }
 
 // A standby that dies before the API server is touched costs the handover, or is

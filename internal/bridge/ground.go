@@ -37,16 +37,17 @@ const asking = 15 * time.Second
 // it could not find out stands in the Ground as a problem.
 type Survey struct {
 	Files   *host.FS
-	Admin   string // path of an administrator's kubeconfig
-	Pins    string // directory below which the steering program would be pinned
-	Version string // the program's own, for the User-Agent
+	Admin   string   // path of an administrator's kubeconfig
+	Pins    string   // directory below which the steering program would be pinned
+	Version string   // the program's own, for the User-Agent
+	Steer   plan.Way // the only way to steer that is wanted; empty: the best that can be had
 	Now     func() time.Time
 	Sleep   func(context.Context, time.Duration) error
 }
 
 // Ground looks at what is under an API server of this node.
 func (s Survey) Ground(ctx context.Context, seen plan.Seen, api layout.Component) plan.Ground {
-	g := plan.Ground{API: api, Kubelet: plan.Unknown, Image: plan.Unknown, Firewall: plan.Unknown}
+	g := plan.Ground{API: api, Kubelet: plan.Unknown, Image: plan.Unknown, Firewall: plan.Unknown, Steer: s.Steer}
 	if k, ok := seen.Layout.Component(layout.Kubelet); ok && k.Process != nil {
 		g.Kubelet = plan.Yes
 	}
@@ -148,7 +149,7 @@ func (s Survey) kernel(ctx context.Context, g *plan.Ground, seen plan.Seen, pid 
 	netns := "/proc/" + strconv.Itoa(pid) + "/ns/net"
 	g.LookupProblem = problem(steer.Lookup{Dir: path.Join(s.Pins, "able")}.Able(netns, pid))
 	g.HoldProblem = problem(steer.AbleToHold())
-	if g.LookupProblem == "" {
+	if s.Steer == plan.ByLookup || s.Steer == "" && g.LookupProblem == "" {
 		g.NATProblem = "not looked at, since it is not needed"
 		return
 	}

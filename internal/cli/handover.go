@@ -21,6 +21,7 @@ import (
 type handoverOptions struct {
 	quick, inPlace, handover, noHold, acceptOutage bool
 	patience                                       time.Duration
+	steer                                          string
 }
 
 func (o *handoverOptions) addFlags(cmd *cobra.Command) {
@@ -29,8 +30,11 @@ func (o *handoverOptions) addFlags(cmd *cobra.Command) {
 	f.BoolVar(&o.inPlace, "in-place", false, "kube-apiserver: restart it without a standby; the API is away meanwhile")
 	f.BoolVar(&o.handover, "handover", false, "kube-apiserver: with a standby also where other API servers answer, or the node is busy")
 	f.BoolVar(&o.noHold, "no-hold", false, "kube-apiserver: do not hold kept connections for a moment; better where HTTP/1.1 clients write, worse for others")
+	f.StringVar(&o.steer, "steer", "", "kube-apiserver: steer new connections in this `way` only: sk_lookup, nftables (default: the best that the node allows)")
 	f.DurationVar(&o.patience, "patience", defaultPatience, "kube-apiserver: how long it may take to come back")
 	cmd.MarkFlagsMutuallyExclusive("in-place", "handover")
+	cmd.MarkFlagsMutuallyExclusive("in-place", "steer")
+	_ = cmd.RegisterFlagCompletionFunc("steer", cobra.FixedCompletions([]string{string(plan.ByLookup), string(plan.ByNAT)}, cobra.ShellCompDirectiveNoFileComp))
 }
 
 // defaultPatience is longer than the kubelet's longest back-off, and a start.
@@ -84,7 +88,7 @@ func (o *handoverOptions) steps(seen plan.Seen, api layout.Component, why string
 
 func (o *handoverOptions) decide(ctx context.Context, b *bench, seen plan.Seen, api layout.Component) *plan.Decision {
 	admin, _ := seen.Layout.Administrator()
-	survey := bridge.Survey{Files: b.files, Admin: admin, Pins: source.SteeringDir, Version: Version, Now: b.streams.Now, Sleep: sleep}
+	survey := bridge.Survey{Files: b.files, Admin: admin, Pins: source.SteeringDir, Version: Version, Steer: plan.Way(o.steer), Now: b.streams.Now, Sleep: sleep}
 	fmt.Fprintln(b.streams.Err, "looking at what a handover would stand on ...")
 	ground := survey.Ground(ctx, seen, api)
 	ground.Insisted = o.handover
@@ -93,6 +97,15 @@ func (o *handoverOptions) decide(ctx context.Context, b *bench, seen plan.Seen, 
 		d.InPlace("asked for with --in-place")
 	}
 	return &d
+}
+
+// checkSteer refuses a way to steer that there is not.
+func (o *handoverOptions) checkSteer() error {
+	switch plan.Way(o.steer) {
+	case "", plan.ByLookup, plan.ByNAT:
+		return nil
+	}
+	return usageError{fmt.Errorf("steering by %q: want %s or %s", o.steer, plan.ByLookup, plan.ByNAT)}
 }
 
 // outage refuses an outage that nobody has accepted.

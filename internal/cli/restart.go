@@ -4,11 +4,14 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"perennial.dev/perennial/internal/journal"
 	"perennial.dev/perennial/internal/layout"
 	"perennial.dev/perennial/internal/plan"
 )
@@ -53,6 +56,10 @@ func (o *restartOptions) run(ctx context.Context, s Streams, name string) error 
 	if !slices.Contains(restartable, name) {
 		return usageError{fmt.Errorf("restarting %q: want one of %v", name, restartable)}
 	}
+	if err := o.checkSteer(); err != nil {
+		return err
+	}
+	begun := s.Now()
 	b, err := o.begin(ctx, s, "restart "+name)
 	if err != nil {
 		return err
@@ -71,6 +78,12 @@ func (o *restartOptions) run(ctx context.Context, s Streams, name string) error 
 	}
 	now := s.Now()
 	todo := plan.New(planID(now), now, seen)
+	if name == layout.APIServer && !o.cleanUp {
+		if id, ok := b.handedOver(begun, c.Process.Start); ok {
+			fmt.Fprintf(s.Err, "\n%s was restarted by finishing the plan %s\n", name, id)
+			return nil
+		}
+	}
 	if name == layout.APIServer {
 		return o.replace(ctx, b, seen, c, todo)
 	}
@@ -106,9 +119,30 @@ func (o *restartOptions) replace(ctx context.Context, b *bench, seen plan.Seen, 
 	if err := o.apiServer(ctx, b, seen, api, "asked for", &todo); err != nil {
 		return err
 	}
-	if err := o.outage(todo, o.yes && !o.dryRun); err != nil {
+	wanted := o.yes || o.steer != "" // then nobody is asked, or was asked for something else
+	if err := o.outage(todo, wanted && !o.dryRun); err != nil {
 		_ = o.render(b, todo)
 		return err
 	}
 	return o.propose(ctx, b, todo)
+}
+
+// sameWish is how soon after a handover was cut off the same command means that
+// one, and not another.
+const sameWish = time.Hour
+
+// handedOver finds a handover that was cut off a while ago and has been finished
+// since an instant, by which an API server was started: whoever runs the same
+// command again wants it finished, not done twice.
+func (b *bench) handedOver(since, started time.Time) (id string, ok bool) {
+	for _, past := range b.journal.Plans() {
+		var p plan.Plan
+		switch {
+		case past.Result != journal.Done || past.Ended.Before(since) || json.Unmarshal(past.Content, &p) != nil:
+		case since.Sub(past.Begun) > sameWish || started.Before(past.Begun):
+		case slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Bridge != nil && s.Stop != nil }):
+			return past.ID, true
+		}
+	}
+	return "", false
 }

@@ -242,6 +242,12 @@ func (h *handover) steerOn() Step {
 	if h.bridge.RemoteOnly {
 		s.Felt = fmt.Sprintf("what runs on this node and uses %s itself is not steered, since the API server reaches itself there: it meets a closed port for some seconds", h.bridge.Addresses[0])
 	}
+	if h.bridge.Way == ByNAT {
+		if s.Felt != "" {
+			s.Felt += "; "
+		}
+		s.Felt += "what runs on this node and uses the address of the service kubernetes is not steered: it meets a closed port for some seconds"
+	}
 	return s
 }
 

@@ -62,7 +62,10 @@ type Ground struct {
 	EndpointProblem fact.Text
 	// Insisted: somebody wants a handover although the node is busy or other API
 	// servers answer.
-	Insisted      bool
+	Insisted bool
+	// Steer is the only way to steer that is wanted; empty: the best that can be
+	// had.
+	Steer         Way
 	PolicyProblem fact.Text // why a ValidatingAdmissionPolicy cannot guard them
 	LeaseProblem  fact.Text // why an entry in etcd cannot
 	Etcd          *Etcd     // how that entry would be made
@@ -175,7 +178,7 @@ func (g Ground) Preflight() []Preflight {
 }
 
 // Decide chooses the way: sk_lookup where it can be done, else nftables, else
-// the restart in place.
+// the restart in place. Where one way to steer is wanted, there is no other.
 func (g Ground) Decide() Decision {
 	d := Decision{
 		Way: ByLookup, Checks: g.Preflight(), Outage: g.inPlace(), Hold: g.HoldProblem == "" && !g.repeating(),
@@ -201,7 +204,13 @@ func (g Ground) Decide() Decision {
 	switch {
 	case len(both) > 0:
 		d.Way, d.Reasons = InPlace, both
+	case g.Steer == ByNAT && len(nat) == 0:
+		d.Way = ByNAT
+	case g.Steer == ByNAT:
+		d.Way, d.Reasons = InPlace, nat
 	case len(lookup) == 0:
+	case g.Steer == ByLookup:
+		d.Way, d.Reasons = InPlace, lookup
 	case len(nat) == 0:
 		d.Way, d.Reasons = ByNAT, lookup
 	default:

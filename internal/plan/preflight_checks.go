@@ -147,7 +147,7 @@ func checkImage(g Ground) Preflight {
 func checkPort(g Ground) Preflight {
 	port := g.Standby.Port
 	switch {
-	case port == 0 && g.StandbyProblem == "":
+	case port == 0 && g.StandbyProblem == "" || len(g.Listening) == len(StandbyPorts):
 		return stop("ss -ltnp", "somebody listens on each of the ports %s", strings.Trim(fmt.Sprint(StandbyPorts), "[]"))
 	case slices.Contains(g.Listening, port):
 		return stop("ss -ltnp", "somebody listens on port %d", port)

@@ -100,6 +100,7 @@ var preflights = []struct {
 	{"no image", func(g *plan.Ground) { g.Image = plan.No }, plan.StandbyImage, plan.LevelStop, "v1.36.3"},
 	{"an unknown image", func(g *plan.Ground) { g.Image = plan.Unknown }, plan.StandbyImage, plan.LevelWarn, "could not be seen"},
 	{"a taken port", func(g *plan.Ground) { g.Listening = []int{6444} }, plan.StandbyPortFree, plan.LevelStop, "port 6444"},
+	{"all ports taken", func(g *plan.Ground) { g.Listening = plan.StandbyPorts }, plan.StandbyPortFree, plan.LevelStop, "each of the ports 6444 16443"},
 	{"no port", func(g *plan.Ground) { g.Standby.Port = 0 }, plan.StandbyPortFree, plan.LevelStop, "each of the ports 6444 16443"},
 	{"a volume of another kind", func(g *plan.Ground) { g.Paths["/etc/kubernetes/pki"] = plan.PathFile }, plan.StandbyVolumes, plan.LevelStop, "is a file and should be a directory"},
 	{"a socket is gone", func(g *plan.Ground) {
@@ -204,6 +205,35 @@ func TestDecisions(t *testing.T) {
 	g.Memory.Available, g.LookupProblem = 0, "the kernel cannot"
 	if d := g.Decide(); d.Way != plan.InPlace || len(d.Reasons) != 1 || d.Reasons[0].Code != plan.StandbyMemory {
 		t.Errorf("what stops both ways is the reason: %+v", d)
+	}
+}
+
+// A way to steer that is wanted is taken, or none.
+func TestDecisionsWanted(t *testing.T) {
+	for _, c := range []struct {
+		wanted      plan.Way
+		lookup, nat bool // can be done
+		want        plan.Way
+		reason      plan.PreflightCode
+	}{
+		{plan.ByNAT, true, true, plan.ByNAT, ""},
+		{plan.ByNAT, true, false, plan.InPlace, plan.NodeFirewall},
+		{plan.ByNAT, false, true, plan.ByNAT, ""},
+		{plan.ByLookup, true, true, plan.ByLookup, ""},
+		{plan.ByLookup, false, true, plan.InPlace, plan.SteeringByLookup},
+	} {
+		g := firm(t)
+		g.Steer = c.wanted
+		if !c.lookup {
+			g.LookupProblem = "the kernel cannot"
+		}
+		if !c.nat {
+			g.Firewall = plan.No
+		}
+		d := g.Decide()
+		if d.Way != c.want || (c.reason == "") != (len(d.Reasons) == 0) || c.reason != "" && d.Reasons[0].Code != c.reason {
+			t.Errorf("%+v: %s for %+v", c, d.Way, d.Reasons)
+		}
 	}
 }
 

@@ -44,6 +44,14 @@ func held(s plan.Step) string {
 	return "Nothing that serves was touched"
 }
 
+// instead says what is there where a standby did not start, and where to look.
+func instead(s plan.Step) string {
+	if s.Verb != plan.Standby || s.Bridge.Off {
+		return ""
+	}
+	return ". Nothing that serves was touched; find out why it does not start (its image, its flags: journalctl -u kubelet; crictl ps -a --name kube-apiserver)"
+}
+
 // pause waits before a step of a handover, where clients need the time.
 func (r *Runner) pause(ctx context.Context, s plan.Step) error {
 	if s.Bridge == nil || s.Bridge.Wait.Duration == 0 {

@@ -363,7 +363,7 @@ func (r *Runner) finish(ctx context.Context, s plan.Step, changes []journal.File
 	case p.answer == plan.Unknown && s.Bridge == nil:
 		return ending{proof: p.why, err: fmt.Errorf("step %d (%s) was done, and its effect could not be seen: %s; the next run looks again", s.Number, s.Title, p.why)}
 	}
-	err := fmt.Errorf("step %d (%s) did not have its effect: %s", s.Number, s.Title, p.why)
+	err := fmt.Errorf("step %d (%s) did not have its effect: %s%s", s.Number, s.Title, p.why, instead(s))
 	if end, over := r.ended(ctx, changes); over {
 		return failed(fmt.Errorf("%w; what was there before has ended on %s and is not put back", err, end.Format(time.RFC3339)))
 	}

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -127,7 +126,6 @@ func TestNetwork(t *testing.T) {
 	if _, err := u.try("up", "--network=false"); err == nil || !strings.Contains(err.Error(), "--network") {
 		t.Errorf("up without the network: %v", err)
 	}
-	netns := networkOf(st.Settings).Netns
 	if err := networkOf(st.Settings).Detach(); err != nil { // as after a reboot
 		t.Fatal(err)
 	}
@@ -138,9 +136,6 @@ func TestNetwork(t *testing.T) {
 	}
 	u.run("down")
 	u.assertGone(st.Dir)
-	if out, err := exec.Command("ip", "netns", "list").Output(); err != nil || bytes.Contains(out, []byte(netns)) {
-		t.Errorf("network namespaces are left: %s, %v", out, err)
-	}
 }
 
 func workingDirectory(t *testing.T) string {

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"perennial.dev/perennial/lab/internal/api"
+	"perennial.dev/perennial/lab/internal/layout"
 	"perennial.dev/perennial/lab/internal/supervise"
 )
 
@@ -112,6 +113,9 @@ func (u user) assertGone(dir string) {
 	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
 		u.Errorf("the directory is left (%v)", err)
+	}
+	if networkOf(layout.Settings{Name: u.name}).There() {
+		u.Error("the network is left")
 	}
 	if list := u.run("list"); strings.Contains(list, u.name) {
 		u.Errorf("the lab is still listed:\n%s", list)

@@ -21,7 +21,7 @@ SOURCES = cmd internal lab hack
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help build demo demo-down test lint bench fuzz matrix e2e clean lab labs test-go test-lab test-node
+.PHONY: help build demo demo-down test lint bench fuzz matrix e2e knowledge clean lab labs test-go test-lab test-node
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -29,7 +29,7 @@ help: ## list the targets
 build: ## build bin/perennial, one static binary
 	$(GO_BUILD) -ldflags '$(LDFLAGS)' -o bin/perennial ./cmd/perennial
 
-demo: build lab ## show a real control plane and what stops it (LAB_VERSION=1.32.2 for another)
+demo: build lab ## show a real control plane, what stops it and what helps (LAB_VERSION=1.32.2 for another)
 	bin/lab demo --perennial $(BIN)/perennial --version $(LAB_VERSION)
 
 demo-down: lab ## end what the demo started and remove it
@@ -98,6 +98,12 @@ e2e: build lab ## test on real nodes with kubelet, containerd and static pods, a
 	$(WITH_LAB) PERENNIAL_NODE_VERSIONS=$(NODE_VERSIONS) PERENNIAL_NODE_PROBES=$(NODE_PROBES) PERENNIAL_NODE_PATIENT=$(NODE_PATIENT) \
 	  go test -count=1 -timeout 90m -v -run '^TestNode' ./internal/e2e
 	PERENNIAL_NODE_VERSIONS=$(NODE_VERSIONS) go -C lab test -count=1 -timeout 30m -v -run '^TestNodes$$' ./cmd/lab
+
+# MINORS=36,37 measures these and keeps the others; the rest comes as it is.
+MINORS ?= all
+
+knowledge: ## measure Kubernetes' released modules and write internal/rules/data anew
+	go -C hack run ./knowledge -minors $(MINORS)
 
 clean: ## remove what was built here (the lab's cache stays)
 	rm -rf bin

@@ -65,7 +65,7 @@ func Create(s Settings, offset time.Duration) (Settings, error) {
 	if err := s.toLoopback(); err != nil {
 		return s, err
 	}
-	if err := s.reissue(); err != nil {
+	if err := s.reissue(time.Now().Add(offset)); err != nil {
 		return s, err
 	}
 	for _, phase := range []string{"control-plane all", "etcd local"} {

@@ -24,11 +24,10 @@ import (
 // cannot: each certificate again, with the same key, names and usages, under
 // the same CA key. It does nothing where kubeadm's own lives are wanted or
 // kubeadm was told them.
-func (s Settings) reissue() error {
+func (s Settings) reissue(now time.Time) error {
 	if s.v1beta4() || (s.CertLife == DefaultCertLife && s.CALife == DefaultCALife) {
 		return nil
 	}
-	now := time.Now()
 	authorities := map[string]*authority{}
 	for _, path := range []string{"ca", "front-proxy-ca", "etcd/ca"} {
 		a, err := loadAuthority(filepath.Join(s.PKI(), path))

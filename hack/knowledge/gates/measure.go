@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package gates measures the feature gates of a release and puts the releases
+// together to one table.
+package gates
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"io/fs"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"perennial.dev/perennial/hack/knowledge/upstream"
+)
+
+// Gate is what a binary of one release does with a feature gate. The default
+// of a gate with versioned specs is that for the release's own minor.
+type Gate struct {
+	Name       string
+	Stage      string // Alpha, Beta, GA, Deprecated, PreAlpha
+	Default    bool
+	Locked     bool
+	MinCompat  int      // the default holds from this --min-compatibility-version on; 0: always
+	Requires   []string // gates that must be on where this one is
+	Components []string
+	Citation   string
+}
+
+// source is a package that declares gates and the components that know them.
+type source struct {
+	path       string
+	components []string
+	optional   bool // not in every minor
+}
+
+var all = []string{"kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubelet"}
+
+const mainFeatures = "k8s.io/kubernetes/pkg/features"
+
+// The packages, in the order in which a later one's declaration of the same
+// gate counts: pkg/features has repeated those of the libraries for long.
+var sources = []source{
+	{path: "k8s.io/component-base/logs/api/v1", optional: true, components: all},
+	{path: "k8s.io/component-base/zpages/features", optional: true, components: all},
+	{path: "k8s.io/client-go/features", optional: true, components: all},
+	{path: "k8s.io/apiserver/pkg/features", components: all},
+	{path: "k8s.io/apiextensions-apiserver/pkg/features", components: all},
+	{path: mainFeatures, components: all},
+}
+
+// Measure reads the gates of the components of a release, by name.
+func Measure(tree *upstream.Tree) (map[string]Gate, error) {
+	found := map[string]Gate{}
+	for _, s := range sources {
+		p, err := tree.Package(s.path)
+		if errors.Is(err, fs.ErrNotExist) && s.optional {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := measurePackage(tree, p, s.components, found); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+func measurePackage(tree *upstream.Tree, p *upstream.Package, components []string, found map[string]Gate) error {
+	requires := map[string][]string{}
+	for _, file := range p.Files {
+		for _, literal := range mapsOf(file.Syntax) {
+			switch literal.kind {
+			case "FeatureSpec", "VersionedSpecs":
+				gates, err := readGates(tree, p, file, literal.value)
+				if err != nil {
+					return fmt.Errorf("reading gates in %s of %s: %w", p.Path, tree.Release, err)
+				}
+				for _, gate := range gates {
+					gate.Components, gate.Citation = components, tree.Cite(p.Path, file.Name)
+					found[gate.Name] = gate
+				}
+			case "Feature":
+				if err := readRequires(tree, p, file, literal.value, requires); err != nil {
+					return fmt.Errorf("reading gate dependencies in %s of %s: %w", p.Path, tree.Release, err)
+				}
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(requires)) {
+		gate, ok := found[name]
+		if !ok {
+			return fmt.Errorf("reading gate dependencies of %s: no gate %s", tree.Release, name)
+		}
+		gate.Requires = slices.Sorted(slices.Values(requires[name]))
+		found[name] = gate
+	}
+	return nil
+}
+
+type gateMap struct {
+	kind  string // of the values: FeatureSpec, VersionedSpecs, or Feature for lists of dependencies
+	value *ast.CompositeLit
+}
+
+// mapsOf finds package-level map[Feature]... literals.
+func mapsOf(file *ast.File) []gateMap {
+	var found []gateMap
+	for _, declaration := range file.Decls {
+		group, ok := declaration.(*ast.GenDecl)
+		if !ok {
+			continue
+		}
+		for _, spec := range group.Specs {
+			values, ok := spec.(*ast.ValueSpec)
+			if !ok {
+				continue
+			}
+			for _, value := range values.Values {
+				literal, ok := value.(*ast.CompositeLit)
+				if !ok {
+					continue
+				}
+				if of, ok := literal.Type.(*ast.MapType); ok && lastName(of.Key) == "Feature" {
+					found = append(found, gateMap{lastName(of.Value), literal})
+				}
+			}
+		}
+	}
+	return found
+}
+
+// lastName is X of X, pkg.X and []pkg.X.
+func lastName(e ast.Expr) string {
+	switch e := e.(type) {
+	case *ast.Ident:
+		return e.Name
+	case *ast.SelectorExpr:
+		return e.Sel.Name
+	case *ast.ArrayType:
+		return lastName(e.Elt)
+	}
+	return ""
+}
+
+func readGates(tree *upstream.Tree, p *upstream.Package, file upstream.File, literal *ast.CompositeLit) ([]Gate, error) {
+	var gates []Gate
+	for _, element := range literal.Elts {
+		pair, ok := element.(*ast.KeyValueExpr)
+		if !ok {
+			return nil, fmt.Errorf("a %T in a map of gates", element)
+		}
+		name, err := tree.Text(p, file, pair.Key)
+		if err != nil {
+			return nil, err
+		}
+		value, ok := pair.Value.(*ast.CompositeLit)
+		if !ok {
+			return nil, fmt.Errorf("%s: its specification is a %T", name, pair.Value)
+		}
+		gate, known, err := readSpecs(name, value, tree.Release.Minor)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if known {
+			gates = append(gates, gate)
+		}
+	}
+	return gates, nil
+}
+
+// readSpecs reads one specification, or of versioned ones that which holds for
+// a minor: the last one not after it. A gate whose first comes later is not
+// known to that minor.
+func readSpecs(name string, value *ast.CompositeLit, minor int) (gate Gate, known bool, err error) {
+	versioned := false
+	for _, element := range value.Elts {
+		inner, ok := element.(*ast.CompositeLit)
+		if !ok {
+			continue
+		}
+		versioned = true
+		spec, since, err := readSpec(name, inner)
+		if err != nil {
+			return Gate{}, false, err
+		}
+		if since <= minor {
+			gate, known = spec, true
+		}
+	}
+	if versioned {
+		return gate, known, nil
+	}
+	gate, _, err = readSpec(name, value)
+	return gate, err == nil, err
+}
+
+func readSpec(name string, value *ast.CompositeLit) (gate Gate, since int, err error) {
+	gate = Gate{Name: name}
+	for _, element := range value.Elts {
+		pair, ok := element.(*ast.KeyValueExpr)
+		if !ok {
+			return Gate{}, 0, fmt.Errorf("a %T in a specification", element)
+		}
+		switch field := lastName(pair.Key); field {
+		case "Default":
+			gate.Default, err = readBool(pair.Value)
+		case "LockToDefault":
+			gate.Locked, err = readBool(pair.Value)
+		case "PreRelease":
+			gate.Stage = lastName(pair.Value)
+		case "Version":
+			since, err = readVersion(pair.Value)
+		case "MinCompatibilityVersion":
+			gate.MinCompat, err = readVersion(pair.Value)
+		default:
+			err = fmt.Errorf("its field %s is new to the generator", field)
+		}
+		if err != nil {
+			return Gate{}, 0, err
+		}
+	}
+	// The empty stage has the name GA (featuregate.GA), and PreAlpha is not
+	// writable in a specification.
+	if gate.Stage == "" {
+		gate.Stage = "GA"
+	}
+	return gate, since, nil
+}
+
+func readBool(e ast.Expr) (bool, error) {
+	switch lastName(e) {
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, fmt.Errorf("a %T is neither true nor false", e)
+}
+
+// readVersion reads version.MustParse("1.37").
+func readVersion(e ast.Expr) (int, error) {
+	call, ok := e.(*ast.CallExpr)
+	if !ok || len(call.Args) == 0 {
+		return 0, fmt.Errorf("a %T is no version", e)
+	}
+	if lastName(call.Fun) == "MajorMinor" && len(call.Args) == 2 {
+		if number, ok := call.Args[1].(*ast.BasicLit); ok {
+			return strconv.Atoi(number.Value)
+		}
+	}
+	literal, ok := call.Args[0].(*ast.BasicLit)
+	if !ok {
+		return 0, errors.New("a version that is no literal")
+	}
+	text, err := strconv.Unquote(literal.Value)
+	if err != nil {
+		return 0, err
+	}
+	// 0.0 stands for what was there before specifications had versions.
+	major, minor, _ := strings.Cut(text, ".")
+	if major == "0" {
+		return 0, nil
+	}
+	minor, _, _ = strings.Cut(minor, ".")
+	return strconv.Atoi(minor)
+}
+
+func readRequires(tree *upstream.Tree, p *upstream.Package, file upstream.File, literal *ast.CompositeLit, requires map[string][]string) error {
+	for _, element := range literal.Elts {
+		pair, ok := element.(*ast.KeyValueExpr)
+		if !ok {
+			return fmt.Errorf("a %T in a map of dependencies", element)
+		}
+		list, ok := pair.Value.(*ast.CompositeLit)
+		if !ok {
+			return fmt.Errorf("dependencies are a %T", pair.Value)
+		}
+		name, err := tree.Text(p, file, pair.Key)
+		if err != nil {
+			return err
+		}
+		for _, item := range list.Elts {
+			required, err := tree.Text(p, file, item)
+			if err != nil {
+				return err
+			}
+			requires[name] = append(requires[name], required)
+		}
+	}
+	return nil
+}

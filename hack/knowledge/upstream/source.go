@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// File is a parsed Go file.
+type File struct {
+	Name    string
+	Syntax  *ast.File
+	imports map[string]string // name in this file to import path
+}
+
+// Package is a parsed directory, without its tests.
+type Package struct {
+	Path  string // import path
+	Files []File // by name
+}
+
+// Package parses the package at an import path; its error is fs.ErrNotExist
+// where this release has no such package.
+func (t *Tree) Package(importPath string) (*Package, error) {
+	if p, ok := t.parsed[importPath]; ok {
+		return p, nil
+	}
+	dir, ok := t.Dir(importPath)
+	if !ok {
+		return nil, fmt.Errorf("parsing %s: %w", importPath, fs.ErrNotExist)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("parsing %s: %w", importPath, err)
+	}
+	p := &Package{Path: importPath}
+	for _, entry := range entries {
+		name := entry.Name()
+		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || leftOut(name) {
+			continue
+		}
+		syntax, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, name), nil, parser.SkipObjectResolution)
+		if err != nil {
+			return nil, fmt.Errorf("parsing %s: %w", importPath, err)
+		}
+		p.Files = append(p.Files, File{name, syntax, importsOf(syntax)})
+	}
+	if len(p.Files) == 0 {
+		return nil, fmt.Errorf("parsing %s: %w", importPath, fs.ErrNotExist)
+	}
+	t.parsed[importPath] = p
+	return p, nil
+}
+
+// leftOut tells files for other systems than Linux, which is what a control
+// plane runs on, and generated ones in which there is nothing to measure and
+// which are most of the text.
+func leftOut(name string) bool {
+	for _, end := range []string{
+		"_windows.go", "_darwin.go", "_unsupported.go", "_others.go",
+		".pb.go", ".deepcopy.go", ".conversion.go", ".defaults.go", "_swagger_doc_generated.go", ".model_name.go",
+	} {
+		if strings.HasSuffix(name, end) {
+			return true
+		}
+	}
+	return false
+}
+
+func importsOf(file *ast.File) map[string]string {
+	imports := map[string]string{}
+	for _, spec := range file.Imports {
+		path, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			continue
+		}
+		name := path[strings.LastIndex(path, "/")+1:]
+		if spec.Name != nil {
+			name = spec.Name.Name
+		}
+		imports[name] = path
+	}
+	return imports
+}
+
+// Imported is the import path that a name stands for in a file, or "".
+func (f File) Imported(name string) string { return f.imports[name] }
+
+// Value finds the initial value of a package-level constant or variable and
+// the file that has it.
+func (p *Package) Value(name string) (ast.Expr, File, bool) {
+	for _, file := range p.Files {
+		for _, declaration := range file.Syntax.Decls {
+			group, ok := declaration.(*ast.GenDecl)
+			if !ok {
+				continue
+			}
+			for _, spec := range group.Specs {
+				values, ok := spec.(*ast.ValueSpec)
+				if !ok {
+					continue
+				}
+				for i, ident := range values.Names {
+					if ident.Name == name && i < len(values.Values) {
+						return values.Values[i], file, true
+					}
+				}
+			}
+		}
+	}
+	return nil, File{}, false
+}
+
+// Func finds a function, not a method.
+func (p *Package) Func(name string) (*ast.FuncDecl, File, bool) {
+	for _, file := range p.Files {
+		for _, declaration := range file.Syntax.Decls {
+			if f, ok := declaration.(*ast.FuncDecl); ok && f.Recv == nil && f.Name.Name == name {
+				return f, file, true
+			}
+		}
+	}
+	return nil, File{}, false
+}
+
+// Text resolves an expression to the string that it stands for: a literal, a
+// sum, a conversion, or a constant of this or another package of the tree.
+func (t *Tree) Text(p *Package, file File, e ast.Expr) (string, error) {
+	switch e := e.(type) {
+	case *ast.BasicLit:
+		if e.Kind == token.STRING {
+			return strconv.Unquote(e.Value)
+		}
+	case *ast.ParenExpr:
+		return t.Text(p, file, e.X)
+	case *ast.BinaryExpr:
+		left, err := t.Text(p, file, e.X)
+		if err != nil || e.Op != token.ADD {
+			return "", errors.Join(err, errors.New("not a sum of strings"))
+		}
+		right, err := t.Text(p, file, e.Y)
+		return left + right, err
+	case *ast.CallExpr:
+		if len(e.Args) == 1 {
+			return t.Text(p, file, e.Args[0])
+		}
+	case *ast.Ident:
+		value, in, ok := p.Value(e.Name)
+		if !ok {
+			return "", fmt.Errorf("%s has no %s", p.Path, e.Name)
+		}
+		return t.Text(p, in, value)
+	case *ast.SelectorExpr:
+		other, err := t.imported(file, e)
+		if err != nil {
+			return "", err
+		}
+		return t.Text(other, File{}, e.Sel)
+	}
+	return "", fmt.Errorf("resolving a %T in %s: not a constant text", e, p.Path)
+}
+
+func (t *Tree) imported(file File, e *ast.SelectorExpr) (*Package, error) {
+	name, ok := e.X.(*ast.Ident)
+	if !ok || file.Imported(name.Name) == "" {
+		return nil, fmt.Errorf("resolving %s: not of an imported package", e.Sel.Name)
+	}
+	return t.Package(file.Imported(name.Name))
+}
+
+// Walk calls visit for the import path of every directory below an import
+// path, sorted, those without Go files too.
+func (t *Tree) Walk(importPath string, visit func(importPath string) error) error {
+	root, ok := t.Dir(importPath)
+	if !ok {
+		return fmt.Errorf("walking %s: %w", importPath, fs.ErrNotExist)
+	}
+	var found []string
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.IsDir() {
+			return err
+		}
+		inside, err := filepath.Rel(root, path)
+		if inside != "." {
+			found = append(found, importPath+"/"+filepath.ToSlash(inside))
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("walking %s: %w", importPath, err)
+	}
+	slices.Sort(found)
+	for _, path := range found {
+		if err := visit(path); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -93,7 +93,7 @@ func (o *changeOptions) open(s Streams, purpose string) (*bench, error) {
 	if o.state, err = filepath.Abs(o.state); err != nil {
 		return nil, fmt.Errorf("finding the directory %s: %w", o.state, err)
 	}
-	scope.State, scope.Guard = o.state, true
+	scope.State, scope.Changing = o.state, true
 	b := &bench{scope: scope, state: o.state, streams: s, anyClock: o.anyClock}
 	if purpose != "" {
 		if b.lock, err = host.AcquireLock(o.lock, purpose, s.Now()); err != nil {

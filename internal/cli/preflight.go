@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"syscall"
 
 	"perennial.dev/perennial/internal/host"
 	"perennial.dev/perennial/internal/plan"
@@ -25,9 +26,8 @@ const (
 // room, or no rights.
 func (b *bench) ready(p plan.Plan) error {
 	dirs := map[string]int{b.state: 0} // with the number of files
-	var owners, stops bool
+	var owners bool
 	for _, s := range p.Steps {
-		stops = stops || s.Stop != nil
 		for _, f := range s.Files {
 			if f.Written {
 				dirs[path.Dir(f.Path)]++
@@ -53,8 +53,10 @@ func (b *bench) ready(p plan.Plan) error {
 	if !rights.Root && owners {
 		errs = append(errs, errors.New("replacing files of another user: only root can keep their owner"))
 	}
-	if !rights.Root && !rights.Kill && stops {
-		errs = append(errs, errors.New("ending processes: it needs root, or CAP_KILL"))
+	for _, s := range p.Steps {
+		if s.Stop != nil && errors.Is(syscall.Kill(s.Stop.PID, 0), syscall.EPERM) {
+			errs = append(errs, fmt.Errorf("ending process %d (%s): it needs root, or CAP_KILL", s.Stop.PID, s.Stop.Component))
+		}
 	}
 	if err := errors.Join(errs...); err != nil {
 		return hinted{fmt.Errorf("nothing was done: %w", err), "run it as root, and see that there is room: df -h; df -i"}

@@ -67,6 +67,7 @@ type world struct {
 	acts, killAt  int
 	dead          bool
 	noStandby     bool // its image is missing
+	neverReady    bool // it runs, and that is all
 	mainBroken    bool // it does not start again
 	nat           bool // a standby that has died is still steered to
 	wrong         []string
@@ -97,7 +98,7 @@ func (w *world) run(s *server, port string) {
 	if port != "6443" {
 		args = append(args, "--endpoint-reconciler-type=none")
 	}
-	*s = server{pid: w.pids, start: w.now, args: args, port: port, ready: w.now.Add(5 * time.Second)}
+	*s = server{pid: w.pids, start: w.now, args: args, port: port, ready: w.now.Add(5 * time.Second), neverUp: w.neverReady && port != "6443"}
 }
 
 // tick lets the world go on, and a request arrive at each instant.
@@ -513,17 +514,19 @@ func TestHandoverPowerFailure(t *testing.T) {
 // A standby that does not become ready costs nothing: the API server is not
 // touched.
 func TestHandoverWithoutStandby(t *testing.T) {
-	w := newWorld(t)
-	w.noStandby = true
-	before := w.main.pid
-	r, _ := w.runner()
-	out, err := r.Run(context.Background(), w.handover())
-	if err == nil || out.Result == journal.Done || !strings.Contains(err.Error(), "Nothing that serves was touched") {
-		t.Fatalf("%s %v", out.Result, err)
-	}
-	w.clean()
-	if w.main.pid != before {
-		t.Error("the API server was restarted")
+	for name, never := range map[string]func(*world){"start": func(w *world) { w.noStandby = true }, "become ready": func(w *world) { w.neverReady = true }} {
+		w := newWorld(t)
+		never(w)
+		before := w.main.pid
+		r, _ := w.runner()
+		out, err := r.Run(context.Background(), w.handover())
+		if err == nil || out.Result == journal.Done || !strings.Contains(err.Error(), "Nothing that serves was touched") {
+			t.Fatalf("it does not %s: %s %v", name, out.Result, err)
+		}
+		w.clean()
+		if w.main.pid != before {
+			t.Errorf("it does not %s: the API server was restarted", name)
+		}
 	}
 }
 
@@ -604,9 +607,14 @@ func TestHandoverStandbyDies(t *testing.T) {
 			}
 		}
 		r, _ := w.runner()
+		said := ""
+		r.Tell = func(e execute.Event) { said += e.Text + "\n" }
 		out, err := r.Run(context.Background(), w.handover())
 		if out.Result != c.want {
 			t.Errorf("at %s %d: %s %v", c.at, c.nth, out.Result, err)
+		}
+		if c.refused && !strings.Contains(said, "while the API server is away: the standby") {
+			t.Errorf("at %s %d: it is not said that nobody answers:\n%s", c.at, c.nth, said)
 		}
 		if refused := len(w.wrong) > 0; refused != c.refused {
 			t.Errorf("at %s %d: refused: %v", c.at, c.nth, w.wrong)

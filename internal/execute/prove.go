@@ -23,14 +23,14 @@ type quiet map[int]bool
 // that could not be had before a step is not insisted on afterwards: files must
 // be renewable while the API is down, and most of all then.
 func asked(e plan.Expect) bool {
-	return e.Predicate == plan.WireEqualsDisk || e.Predicate == plan.Answers
+	return e.Predicate == plan.WireEqualsDisk || e.Predicate == plan.Answers || e.Predicate == plan.Ready
 }
 
 // silent finds the expectations that cannot be seen now.
 func (r *Runner) silent(ctx context.Context, s plan.Step) (quiet, error) {
 	q := quiet{}
-	if !slices.ContainsFunc(s.Expect, asked) {
-		return q, nil
+	if s.Bridge != nil || !slices.ContainsFunc(s.Expect, asked) {
+		return q, nil // a handover goes on from proof to proof only
 	}
 	before := r.last
 	if before == nil {

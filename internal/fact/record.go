@@ -30,7 +30,7 @@ type Scope struct {
 	RequestDir    string   `json:"requestDir,omitempty"`    // where signing requests and what was signed for them lie
 	Copies        []string `json:"copies,omitempty"`        // further files that may be copies of a kubeconfig
 	State         string   `json:"state,omitempty"`         // directory of the journal of what was changed here
-	Guard         bool     `json:"guard,omitempty"`         // ask the API, as the node's administrator, for what a handover puts up there
+	Changing      bool     `json:"changing,omitempty"`      // something is to be changed: look also at what only that needs, as the node's administrator
 }
 
 // line is one line after the header: exactly one of the two is set.

@@ -211,6 +211,9 @@ func (d *discovery) wantWire() {
 		if p.Component == APIServer {
 			d.want(Want{Verb: LookHandshake, Endpoint: p.Endpoint, SNI: LoopbackSNI, Local: true})
 			d.want(Want{Verb: LookVersion, Endpoint: p.Endpoint, Local: true})
+			if d.Scope.Changing {
+				d.want(Want{Verb: LookReady, Endpoint: p.Endpoint, Local: true})
+			}
 		}
 	}
 	if _, two := d.Component(APIServerStandby); two {
@@ -235,7 +238,7 @@ func (d *discovery) wantBridge() {
 	conf, ok := d.Administrator()
 	_, two := d.Component(APIServerStandby)
 	for _, p := range d.Ports {
-		if ok && (two || d.bridged || d.Scope.Guard) && (p.Component == APIServer || p.Component == APIServerStandby) && d.shown[p.Endpoint] {
+		if ok && (two || d.bridged || d.Scope.Changing) && (p.Component == APIServer || p.Component == APIServerStandby) && d.shown[p.Endpoint] {
 			d.want(Want{Verb: LookGuard, Path: conf, Endpoint: p.Endpoint, Local: true, Required: two})
 			return
 		}

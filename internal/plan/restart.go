@@ -33,6 +33,9 @@ func RestartStep(seen Seen, c layout.Component, why string) (Step, error) {
 			break
 		}
 	}
+	if c.Name == layout.APIServer { // it answers some seconds before it knows who may do what
+		step.Expect = append(step.Expect, Expect{Predicate: Ready, Component: c.Name})
+	}
 	return step, nil
 }
 

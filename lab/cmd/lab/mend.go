@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -155,13 +154,8 @@ func (d *demo) restart(ctx context.Context, s layout.Settings, way, why string) 
 	return nil
 }
 
-// replaceAPIServer restarts the API server in the way that was found. perennial
-// ends no process unless it is root; the lab ends its own.
+// replaceAPIServer restarts the API server in the way that was found.
 func (d *demo) replaceAPIServer(ctx context.Context, s layout.Settings, way string) error {
-	if way == inPlace && os.Geteuid() != 0 {
-		fmt.Fprintf(d.out, "$ lab restart --name %s %s\n", s.Name, apiServer)
-		return supervise.Restart(runDir(s), apiServer)
-	}
 	args := replace(s, "--handover", "--yes")
 	if way == inPlace {
 		args = replace(s, "--in-place", "--accept-outage", "--yes")

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"perennial.dev/perennial/hack/knowledge/apis"
+	"perennial.dev/perennial/hack/knowledge/gates"
 	"perennial.dev/perennial/hack/knowledge/table"
 	"perennial.dev/perennial/hack/knowledge/upstream"
 )
@@ -31,6 +32,16 @@ var kinds = []kind{
 		},
 		merge: func(byMinor map[int][][]string, releases []upstream.Release) ([][]string, error) {
 			return apis.Merge(byMinor, func(minor int) string { return openAPIOf(minor, releases) })
+		},
+	},
+	{
+		file: "gates.csv", minorColumns: gates.MinorColumns, comment: gates.Comment, columns: gates.Columns,
+		measure: func(tree *upstream.Tree) ([][]string, error) {
+			measured, err := gates.Measure(tree)
+			return gates.Rows(measured), err
+		},
+		merge: func(byMinor map[int][][]string, _ []upstream.Release) ([][]string, error) {
+			return gates.Merge(byMinor), nil
 		},
 	},
 }

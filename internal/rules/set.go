@@ -66,16 +66,23 @@ type Set struct {
 	newest release.Minor
 	apis   []API // by group, version and kind
 	byKind map[GroupVersionKind]int
+	gates  map[string][]Gate // by name
 }
 
 //go:embed data/apis.csv
 var apisTable []byte
+
+//go:embed data/gates.csv
+var gatesTable []byte
 
 // Load reads the embedded tables.
 func Load() (*Set, error) {
 	s := &Set{}
 	if err := s.readAPIs(apisTable); err != nil {
 		return nil, fmt.Errorf("reading the embedded table of API kinds: %w", err)
+	}
+	if err := s.readGates(gatesTable); err != nil {
+		return nil, fmt.Errorf("reading the embedded table of feature gates: %w", err)
 	}
 	return s, nil
 }

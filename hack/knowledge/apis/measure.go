@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"perennial.dev/perennial/hack/knowledge/gates"
@@ -50,7 +51,7 @@ func Measure(tree *upstream.Tree) (map[Key]*Kind, error) {
 	if err := measureServed(tree, kinds); err != nil {
 		return nil, err
 	}
-	known, err := gates.Measure(tree)
+	known, err := serverGates(tree)
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +73,17 @@ func Measure(tree *upstream.Tree) (map[Key]*Kind, error) {
 		kind.Default = kind.Served && enabled.has(kind) && (kind.Gate == "" || known[kind.Gate].Default)
 	}
 	return kinds, nil
+}
+
+func serverGates(tree *upstream.Tree) (map[string]gates.Gate, error) {
+	all, err := gates.Measure(tree)
+	known := map[string]gates.Gate{}
+	for _, gate := range all {
+		if slices.Contains(gate.Components, "kube-apiserver") {
+			known[gate.Name] = gate
+		}
+	}
+	return known, err
 }
 
 // The directories that register types of the API. The lists of kinds and what

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"go/ast"
-	"io/fs"
 	"maps"
 	"slices"
 	"strconv"
@@ -30,47 +29,102 @@ type Gate struct {
 	Citation   string
 }
 
-// source is a package that declares gates and the components that know them.
-type source struct {
-	path       string
-	components []string
-	optional   bool // not in every minor
+// library is a package that declares gates.
+type library struct {
+	path string
+	// linked: its gates are added by whatever imports it, in an init function.
+	// Those of others are added by name.
+	linked bool
 }
-
-var all = []string{"kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubelet"}
 
 const mainFeatures = "k8s.io/kubernetes/pkg/features"
 
-// The packages, in the order in which a later one's declaration of the same
-// gate counts: pkg/features has repeated those of the libraries for long.
-var sources = []source{
-	{path: "k8s.io/component-base/logs/api/v1", optional: true, components: all},
-	{path: "k8s.io/component-base/zpages/features", optional: true, components: all},
-	{path: "k8s.io/client-go/features", optional: true, components: all},
-	{path: "k8s.io/apiserver/pkg/features", components: all},
-	{path: "k8s.io/apiextensions-apiserver/pkg/features", components: all},
-	{path: mainFeatures, components: all},
+// The libraries, in the order in which a later declaration of the same gate
+// counts: pkg/features has repeated those of the others for long. It imports
+// the other linked ones, and every component imports it.
+var libraries = []library{
+	{path: "k8s.io/component-base/logs"},
+	{path: "k8s.io/component-base/logs/api/v1"},
+	{path: "k8s.io/component-base/metrics/features"},
+	{path: "k8s.io/component-base/zpages/features"},
+	{path: "k8s.io/controller-manager/pkg/features"},
+	{path: "k8s.io/client-go/features"},
+	{path: "k8s.io/apiserver/pkg/features", linked: true},
+	{path: "k8s.io/apiextensions-apiserver/pkg/features", linked: true},
+	{path: mainFeatures, linked: true},
 }
 
-// Measure reads the gates of the components of a release, by name.
-func Measure(tree *upstream.Tree) (map[string]Gate, error) {
+// Measure reads the gates of the components of a release. A gate that is not
+// the same for all components is there more than once.
+func Measure(tree *upstream.Tree) ([]Gate, error) {
+	links := &linker{tree, map[string]node{}}
+	var all []Gate
+	for _, component := range components {
+		gates, err := measureComponent(tree, links, component)
+		if err != nil {
+			return nil, fmt.Errorf("measuring the gates of %s %s: %w", component, tree.Release, err)
+		}
+		for _, name := range slices.Sorted(maps.Keys(gates)) {
+			all = join(all, gates[name], component)
+		}
+	}
+	return all, nil
+}
+
+// join adds a component to the same gate of others, or the gate.
+func join(all []Gate, gate Gate, component string) []Gate {
+	for i := range all {
+		if all[i].same(gate) {
+			all[i].Components = append(all[i].Components, component)
+			return all
+		}
+	}
+	gate.Components = []string{component}
+	return append(all, gate)
+}
+
+func (g Gate) same(other Gate) bool {
+	return g.Name == other.Name && g.Stage == other.Stage && g.Default == other.Default && g.Locked == other.Locked &&
+		g.MinCompat == other.MinCompat && slices.Equal(g.Requires, other.Requires) && g.Citation == other.Citation
+}
+
+func measureComponent(tree *upstream.Tree, links *linker, component string) (map[string]Gate, error) {
+	added, err := links.added(component)
+	if err != nil {
+		return nil, err
+	}
 	found := map[string]Gate{}
-	for _, s := range sources {
-		p, err := tree.Package(s.path)
-		if errors.Is(err, fs.ErrNotExist) && s.optional {
+	for _, library := range libraries {
+		if !library.linked && !added[library.path] {
 			continue
 		}
+		delete(added, library.path)
+		p, err := tree.Package(library.path)
 		if err != nil {
 			return nil, err
 		}
-		if err := measurePackage(tree, p, s.components, found); err != nil {
+		if err := measurePackage(tree, p, found); err != nil {
 			return nil, err
 		}
 	}
-	return found, nil
+	// What adds gates of its own kind is new to this list; better not to write
+	// a table than one without them.
+	for path := range added {
+		return nil, fmt.Errorf("the gates of %s are added, which is new to the generator", path)
+	}
+	own, err := overrides(tree, component)
+	for name, value := range own {
+		gate, ok := found[name]
+		if !ok {
+			return nil, fmt.Errorf("the default of %s is set, which nothing declares", name)
+		}
+		gate.Default = value
+		found[name] = gate
+	}
+	return found, err
 }
 
-func measurePackage(tree *upstream.Tree, p *upstream.Package, components []string, found map[string]Gate) error {
+func measurePackage(tree *upstream.Tree, p *upstream.Package, found map[string]Gate) error {
 	requires := map[string][]string{}
 	for _, file := range p.Files {
 		for _, literal := range mapsOf(file.Syntax) {
@@ -81,7 +135,7 @@ func measurePackage(tree *upstream.Tree, p *upstream.Package, components []strin
 					return fmt.Errorf("reading gates in %s of %s: %w", p.Path, tree.Release, err)
 				}
 				for _, gate := range gates {
-					gate.Components, gate.Citation = components, tree.Cite(p.Path, file.Name)
+					gate.Citation = tree.Cite(p.Path, file.Name)
 					found[gate.Name] = gate
 				}
 			case "Feature":
@@ -107,30 +161,20 @@ type gateMap struct {
 	value *ast.CompositeLit
 }
 
-// mapsOf finds package-level map[Feature]... literals.
+// mapsOf finds map[Feature]... literals, those of package level and those that
+// functions return.
 func mapsOf(file *ast.File) []gateMap {
 	var found []gateMap
-	for _, declaration := range file.Decls {
-		group, ok := declaration.(*ast.GenDecl)
+	ast.Inspect(file, func(n ast.Node) bool {
+		literal, ok := n.(*ast.CompositeLit)
 		if !ok {
-			continue
+			return true
 		}
-		for _, spec := range group.Specs {
-			values, ok := spec.(*ast.ValueSpec)
-			if !ok {
-				continue
-			}
-			for _, value := range values.Values {
-				literal, ok := value.(*ast.CompositeLit)
-				if !ok {
-					continue
-				}
-				if of, ok := literal.Type.(*ast.MapType); ok && lastName(of.Key) == "Feature" {
-					found = append(found, gateMap{lastName(of.Value), literal})
-				}
-			}
+		if of, ok := literal.Type.(*ast.MapType); ok && lastName(of.Key) == "Feature" && len(literal.Elts) > 0 {
+			found = append(found, gateMap{lastName(of.Value), literal})
 		}
-	}
+		return false
+	})
 	return found
 }
 
@@ -162,7 +206,7 @@ func readGates(tree *upstream.Tree, p *upstream.Package, file upstream.File, lit
 		if !ok {
 			return nil, fmt.Errorf("%s: its specification is a %T", name, pair.Value)
 		}
-		gate, known, err := readSpecs(name, value, tree.Release.Minor)
+		gate, known, err := readSpecs(tree, p, name, value)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
@@ -176,7 +220,7 @@ func readGates(tree *upstream.Tree, p *upstream.Package, file upstream.File, lit
 // readSpecs reads one specification, or of versioned ones that which holds for
 // a minor: the last one not after it. A gate whose first comes later is not
 // known to that minor.
-func readSpecs(name string, value *ast.CompositeLit, minor int) (gate Gate, known bool, err error) {
+func readSpecs(tree *upstream.Tree, p *upstream.Package, name string, value *ast.CompositeLit) (gate Gate, known bool, err error) {
 	versioned := false
 	for _, element := range value.Elts {
 		inner, ok := element.(*ast.CompositeLit)
@@ -184,22 +228,22 @@ func readSpecs(name string, value *ast.CompositeLit, minor int) (gate Gate, know
 			continue
 		}
 		versioned = true
-		spec, since, err := readSpec(name, inner)
+		spec, since, err := readSpec(tree, p, name, inner)
 		if err != nil {
 			return Gate{}, false, err
 		}
-		if since <= minor {
+		if since <= tree.Release.Minor {
 			gate, known = spec, true
 		}
 	}
 	if versioned {
 		return gate, known, nil
 	}
-	gate, _, err = readSpec(name, value)
+	gate, _, err = readSpec(tree, p, name, value)
 	return gate, err == nil, err
 }
 
-func readSpec(name string, value *ast.CompositeLit) (gate Gate, since int, err error) {
+func readSpec(tree *upstream.Tree, p *upstream.Package, name string, value *ast.CompositeLit) (gate Gate, since int, err error) {
 	gate = Gate{Name: name}
 	for _, element := range value.Elts {
 		pair, ok := element.(*ast.KeyValueExpr)
@@ -208,9 +252,9 @@ func readSpec(name string, value *ast.CompositeLit) (gate Gate, since int, err e
 		}
 		switch field := lastName(pair.Key); field {
 		case "Default":
-			gate.Default, err = readBool(pair.Value)
+			gate.Default, err = readBool(p, pair.Value)
 		case "LockToDefault":
-			gate.Locked, err = readBool(pair.Value)
+			gate.Locked, err = readBool(p, pair.Value)
 		case "PreRelease":
 			gate.Stage = lastName(pair.Value)
 		case "Version":
@@ -232,12 +276,18 @@ func readSpec(name string, value *ast.CompositeLit) (gate Gate, since int, err e
 	return gate, since, nil
 }
 
-func readBool(e ast.Expr) (bool, error) {
-	switch lastName(e) {
+// readBool reads true, false, or a name of the package that stands for one.
+func readBool(p *upstream.Package, e ast.Expr) (bool, error) {
+	switch name := lastName(e); name {
 	case "true":
 		return true, nil
 	case "false":
 		return false, nil
+	case "":
+	default:
+		if value, _, ok := p.Value(name); ok {
+			return readBool(p, value)
+		}
 	}
 	return false, fmt.Errorf("a %T is neither true nor false", e)
 }

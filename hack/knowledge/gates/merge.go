@@ -13,7 +13,7 @@ import (
 var MinorColumns = []string{"gate", "components", "stage", "default", "locked", "min_compatibility", "requires", "citation"}
 
 // Rows are the rows of one release's table.
-func Rows(gates map[string]Gate) [][]string {
+func Rows(gates []Gate) [][]string {
 	var rows [][]string
 	for _, g := range gates {
 		compat := ""
@@ -34,8 +34,8 @@ var Columns = []string{
 }
 
 // Comment heads the table for internal/rules.
-const Comment = `Feature gates: one row per gate and stretch of minors in which nothing about it
-changed, written by hack/knowledge. A gate that no row has for a minor is unknown
+const Comment = `Feature gates: one row per gate, set of components and stretch of minors in which
+nothing about it changed, written by hack/knowledge. A gate that no row has for a minor is unknown
 to its components, which then do not start where it is set. 1.19 is the first
 minor measured: what starts there may have begun before. A locked gate cannot be
 set to anything but its default. min_compatibility: the default holds from this
@@ -52,13 +52,14 @@ func Merge(byMinor map[int][][]string) [][]string {
 	var all []*stretch
 	for _, minor := range slices.Sorted(maps.Keys(byMinor)) {
 		for _, row := range byMinor[minor] {
-			s := open[row[0]]
+			key := row[0] + " " + row[1]
+			s := open[key]
 			if s != nil && s.last == minor-1 && slices.Equal(s.row[:len(row)-1], row[:len(row)-1]) {
 				s.last, s.row = minor, row
 				continue
 			}
 			s = &stretch{minor, minor, row}
-			open[row[0]] = s
+			open[key] = s
 			all = append(all, s)
 		}
 	}

@@ -46,14 +46,14 @@ func (t *Tree) Package(importPath string) (*Package, error) {
 	p := &Package{Path: importPath}
 	for _, entry := range entries {
 		name := entry.Name()
-		if !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") || leftOut(name) {
+		if !Measured(name) {
 			continue
 		}
 		syntax, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, name), nil, parser.SkipObjectResolution)
 		if err != nil {
 			return nil, fmt.Errorf("parsing %s: %w", importPath, err)
 		}
-		p.Files = append(p.Files, File{name, syntax, importsOf(syntax)})
+		p.Files = append(p.Files, File{name, syntax, Imports(syntax)})
 	}
 	if len(p.Files) == 0 {
 		return nil, fmt.Errorf("parsing %s: %w", importPath, fs.ErrNotExist)
@@ -62,22 +62,24 @@ func (t *Tree) Package(importPath string) (*Package, error) {
 	return p, nil
 }
 
-// leftOut tells files for other systems than Linux, which is what a control
-// plane runs on, and generated ones in which there is nothing to measure and
-// which are most of the text.
-func leftOut(name string) bool {
+// Measured leaves out tests, files for other systems than Linux, which is what a
+// control plane runs on, and generated ones in which there is nothing to measure
+// and which are most of the text.
+func Measured(name string) bool {
 	for _, end := range []string{
-		"_windows.go", "_darwin.go", "_unsupported.go", "_others.go",
+		"_test.go", "_windows.go", "_darwin.go", "_unsupported.go", "_others.go",
 		".pb.go", ".deepcopy.go", ".conversion.go", ".defaults.go", "_swagger_doc_generated.go", ".model_name.go",
 	} {
 		if strings.HasSuffix(name, end) {
-			return true
+			return false
 		}
 	}
-	return false
+	return strings.HasSuffix(name, ".go")
 }
 
-func importsOf(file *ast.File) map[string]string {
+// Imports are the imports of a file: the name they have in it, or that their
+// path ends with, and the path.
+func Imports(file *ast.File) map[string]string {
 	imports := map[string]string{}
 	for _, spec := range file.Imports {
 		path, err := strconv.Unquote(spec.Path.Value)

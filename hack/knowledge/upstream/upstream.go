@@ -92,6 +92,7 @@ var modules = []string{
 	"k8s.io/apiextensions-apiserver",
 	"k8s.io/apiserver",
 	"k8s.io/client-go",
+	"k8s.io/cloud-provider",
 	"k8s.io/component-base",
 	"k8s.io/controller-manager",
 	"k8s.io/kube-aggregator",

@@ -237,7 +237,7 @@ func (r *Runner) carry(ctx context.Context, s plan.Step, seen plan.Seen) (missin
 // that the standby is reached: one that has died and started again is not, by
 // itself.
 func (r *Runner) accompany(ctx context.Context, s plan.Step, ended chan error) error {
-	start := r.Now()
+	start, told := r.Now(), ""
 	for {
 		select {
 		case err := <-ended:
@@ -256,9 +256,14 @@ func (r *Runner) accompany(ctx context.Context, s plan.Step, ended chan error) e
 			return nil // the proof says which of the two
 		}
 		if !again {
-			if _, err := r.carry(ctx, s, seen); err != nil {
-				r.tell(s, "", err.Error())
+			missing, err := r.carry(ctx, s, seen)
+			if err != nil {
+				missing = err.Error()
 			}
+			if missing != "" && missing != told {
+				r.tell(s, "", "while the API server is away: "+missing)
+			}
+			told = missing
 		}
 		if err := r.Sleep(ctx, watchEvery); err != nil {
 			return err

@@ -169,8 +169,12 @@ func (n *realNode) withoutJournal(clean string) {
 	if ended, _ := n.killAt(recorded("outcome", 3)); ended {
 		n.t.Error("the program had ended before it was killed")
 	}
-	n.run("rm", "-r", "/var/lib/perennial")
-	if left := n.left(); !slices.Equal(left, []finding.Code{finding.GuardLeft, finding.StandbyLeft, finding.SteeringLeft}) {
+	n.run("find", "/var/lib/perennial", "-mindepth", "1", "-delete")
+	want := []finding.Code{finding.GuardLeft, finding.StandbyLeft, finding.SteeringLeft}
+	if minor(n.Version) < 30 {
+		want = want[1:] // the guard is an entry in etcd, which ends by itself
+	}
+	if left := n.left(); !slices.Equal(left, want) {
 		n.t.Errorf("without its journal check finds %v", left)
 	}
 	_, errs, err := n.perennial("restart", "kube-apiserver", "--yes")
@@ -180,6 +184,9 @@ func (n *realNode) withoutJournal(clean string) {
 	n.finish("restart", "kube-apiserver", "--clean-up", "--quick", "--yes")
 	p.stopAsking()
 	n.assertNotFelt("the journal removed", p)
+	for deadline := time.Now().Add(6 * time.Minute); minor(n.Version) < 30 && n.traces() != clean && time.Now().Before(deadline); {
+		time.Sleep(5 * time.Second)
+	}
 	n.assertNothingLeft(clean)
 }
 

@@ -45,8 +45,7 @@ func (b *bench) ready(p plan.Plan) error {
 		}
 	}
 	slices.Sort(there)
-	rights, err := b.disk.Rights(there...)
-	errs = append(errs, err)
+	rights := b.disk.Rights(there...)
 	for _, u := range rights.Unwritable {
 		errs = append(errs, u.Err)
 	}

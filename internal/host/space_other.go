@@ -9,5 +9,3 @@ import "errors"
 func space(string) (Space, error) { return Space{}, errors.ErrUnsupported }
 
 func writable(string) error { return errors.ErrUnsupported }
-
-func ownRights() (Rights, error) { return Rights{}, errors.ErrUnsupported }

@@ -237,8 +237,13 @@ func (d Decision) Felt() string {
 	if d.Served {
 		return "nothing where a load balancer leads to the other API servers; clients of this one are refused for " + d.Outage.String()
 	}
-	return "the API is away for " + d.Outage.String()
+	return "the API is away for " + d.Outage.String() + "; in the cluster, the service kubernetes is for up to " + proxyLag.String() + " more, until kube-proxy has it back"
 }
+
+// proxyLag is by how much longer the service's address was refused than the
+// node's, when its only API server had taken itself out of its endpoints (1.37.0
+// and 1.32.2, kube-proxy by iptables).
+const proxyLag = 17 * time.Second
 
 // String is how long, with its basis.
 func (o Outage) String() string {

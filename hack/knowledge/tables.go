@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"perennial.dev/perennial/hack/knowledge/admission"
 	"perennial.dev/perennial/hack/knowledge/apis"
 	"perennial.dev/perennial/hack/knowledge/gates"
 	"perennial.dev/perennial/hack/knowledge/table"
@@ -42,6 +43,16 @@ var kinds = []kind{
 		},
 		merge: func(byMinor map[int][][]string, _ []upstream.Release) ([][]string, error) {
 			return gates.Merge(byMinor), nil
+		},
+	},
+	{
+		file: "admission.csv", minorColumns: admission.MinorColumns, comment: admission.Comment, columns: admission.Columns,
+		measure: func(tree *upstream.Tree) ([][]string, error) {
+			measured, err := admission.Measure(tree)
+			return admission.Rows(measured), err
+		},
+		merge: func(byMinor map[int][][]string, _ []upstream.Release) ([][]string, error) {
+			return admission.Merge(byMinor), nil
 		},
 	},
 }

@@ -62,11 +62,12 @@ func (s Spans) String() string {
 
 // Set holds the tables.
 type Set struct {
-	asOf   time.Time
-	newest release.Minor
-	apis   []API // by group, version and kind
-	byKind map[GroupVersionKind]int
-	gates  map[string][]Gate // by name
+	asOf      time.Time
+	newest    release.Minor
+	apis      []API // by group, version and kind
+	byKind    map[GroupVersionKind]int
+	gates     map[string][]Gate // by name
+	admission map[string]AdmissionPlugin
 }
 
 //go:embed data/apis.csv
@@ -74,6 +75,9 @@ var apisTable []byte
 
 //go:embed data/gates.csv
 var gatesTable []byte
+
+//go:embed data/admission.csv
+var admissionTable []byte
 
 // Load reads the embedded tables.
 func Load() (*Set, error) {
@@ -83,6 +87,9 @@ func Load() (*Set, error) {
 	}
 	if err := s.readGates(gatesTable); err != nil {
 		return nil, fmt.Errorf("reading the embedded table of feature gates: %w", err)
+	}
+	if err := s.readAdmission(admissionTable); err != nil {
+		return nil, fmt.Errorf("reading the embedded table of admission plugins: %w", err)
 	}
 	return s, nil
 }

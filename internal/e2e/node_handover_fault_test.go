@@ -181,7 +181,7 @@ func (n *realNode) mainBroken() {
 	if code := exitCode(h.end()); code != timeline.ExitNeedsPerson {
 		n.t.Errorf("exit code %d", code)
 	}
-	for _, want := range []string{"The standby keeps serving", "crictl ps -a", "the next run looks again"} {
+	for _, want := range []string{"has not come back, and the standby keeps serving", "crictl ps -a", "the next run tries again"} {
 		if !strings.Contains(h.errs.String(), want) {
 			n.t.Errorf("it does not say %q:\n%s", want, &h.errs)
 		}
@@ -190,7 +190,7 @@ func (n *realNode) mainBroken() {
 		n.t.Errorf("while the standby serves check finds %v", left)
 	}
 	out, errs, err := n.perennial("restart", "kube-apiserver", "--yes")
-	if exitCode(err) != timeline.ExitNeedsPerson || !strings.Contains(errs, "The standby keeps serving") {
+	if exitCode(err) != timeline.ExitNeedsPerson || !strings.Contains(errs, "the standby keeps serving") {
 		n.t.Errorf("run again before it is mended: %v\n%s%s", err, out, errs)
 	}
 	n.write(mainManifest, whole)

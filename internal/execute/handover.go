@@ -252,8 +252,12 @@ func (r *Runner) accompany(ctx context.Context, s plan.Step, ended chan error) e
 		}
 		main, ok := seen.Layout.Component(s.Stop.Component)
 		again := ok && main.Process != nil && replaced(main, s) && seen.IsReady(s.Stop.Component)
-		if again && ended == nil || r.Now().Sub(start) > r.longest(s)+s.Stop.Grace.Duration {
-			return nil // the proof says which of the two
+		late := r.Now().Sub(start) > r.longest(s)+s.Stop.Grace.Duration
+		switch {
+		case again && (ended == nil || late):
+			return nil
+		case late: // the proof would wait as long again, and not look after the standby
+			return fmt.Errorf("%s has not come back, and %w; find out why it does not start (crictl ps -a --name %s; /var/log/pods)", s.Stop.Component, errStands, s.Stop.Component)
 		}
 		if !again {
 			missing, err := r.carry(ctx, s, seen)

@@ -540,9 +540,13 @@ func TestHandoverMainStaysAway(t *testing.T) {
 		}
 	}
 	r, _ := w.runner()
+	start := w.now
 	out, err := r.Run(context.Background(), w.handover())
 	if err == nil || out.Result != journal.Done || !strings.Contains(err.Error(), "standby keeps serving") {
 		t.Fatalf("%s %v", out.Result, err)
+	}
+	if took := w.now.Sub(start); took > 5*time.Minute {
+		t.Errorf("with a patience of 3 minutes a person is told after %s", took)
 	}
 	w.tick(time.Hour)
 	if result, err := w.resume(); err == nil {

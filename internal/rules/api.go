@@ -51,7 +51,8 @@ type API struct {
 	// of a server with default flags.
 	Registered, Served, Default Spans
 	// Deprecated: from then on the server warns. Removed: the first minor that
-	// does not serve it; planned is what the type announces.
+	// does not serve it; planned is what the type announces. It is zero for
+	// what is only sent to a subresource, whose versions nothing shows.
 	Deprecated, Removed Change
 	// Replacement is what upstream names; zero where it names nothing.
 	Replacement GroupVersionKind

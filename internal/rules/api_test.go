@@ -113,3 +113,12 @@ func TestAPIsAreACopy(t *testing.T) {
 		t.Error("a caller can change the set")
 	}
 }
+
+// kube-apiserver takes evictions in v1beta1 to this day, though discovery
+// stopped naming them in 1.22.
+func TestLeavingDiscoveryIsNoRemovalForASubresource(t *testing.T) {
+	eviction, ok := load(t).API(ParseAPIVersion("policy/v1beta1", "Eviction"))
+	if !ok || eviction.Served.Has(22) || !eviction.Removed.IsZero() {
+		t.Errorf("Eviction is %+v", eviction)
+	}
+}

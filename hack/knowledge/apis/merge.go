@@ -112,8 +112,10 @@ its type is there and stored objects can be decoded; it is in discovery when
 everything is enabled; it is in discovery with default flags. The first minor
 measured is 1.19, so that a span from there may have begun before. gate is the
 feature gate without which it is not served. deprecated and removed are "minor
-origin citation". served is read from the OpenAPI document in k8s.io/kubernetes,
-default from DefaultAPIResourceConfigSource of the three servers in one.`
+origin citation"; removed is empty for what is only sent to a subresource, whose
+versions discovery does not show. served is read from the OpenAPI document in
+k8s.io/kubernetes, default from DefaultAPIResourceConfigSource of the three
+servers in one.`
 
 // Merge puts the tables of all releases together: rows by minor.
 func Merge(byMinor map[int][][]string, openAPIOf func(minor int) string) ([][]string, error) {
@@ -185,6 +187,12 @@ func cell(at, newest int, citation string) string {
 // be earlier than what its type has announced, and otherwise the announcement.
 func removed(rows []minorRow, served []int, newest int, openAPIOf func(minor int) string) string {
 	last := rows[len(rows)-1]
+	// Discovery names one version of what is sent to a subresource; the server
+	// takes others too, past what their types announce
+	// (EvictionREST.AcceptsGroupVersion), so that nothing here shows a removal.
+	if slices.ContainsFunc(rows, func(row minorRow) bool { return strings.Contains(row.resource, "/") }) {
+		return ""
+	}
 	if len(served) == 0 || served[len(served)-1] == newest {
 		if last.removed == 0 {
 			return ""

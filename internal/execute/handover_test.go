@@ -281,6 +281,8 @@ func (w *world) Guard(context.Context, plan.Bridge) error {
 	return w.act("guard", func() { w.guard = true })
 }
 
+func (w *world) ReleaseLease(context.Context, plan.Lease, fact.Text) error { return nil }
+
 func (w *world) Unguard(context.Context, plan.Bridge) error {
 	return w.act("unguard", func() { w.guard = false })
 }
@@ -517,11 +519,14 @@ func TestHandoverWithoutStandby(t *testing.T) {
 	for name, never := range map[string]func(*world){"start": func(w *world) { w.noStandby = true }, "become ready": func(w *world) { w.neverReady = true }} {
 		w := newWorld(t)
 		never(w)
-		before := w.main.pid
+		before, start := w.main.pid, w.now
 		r, _ := w.runner()
 		out, err := r.Run(context.Background(), w.handover())
 		if err == nil || out.Result == journal.Done || !strings.Contains(err.Error(), "Nothing that serves was touched") {
 			t.Fatalf("it does not %s: %s %v", name, out.Result, err)
+		}
+		if took := w.now.Sub(start); took > 5*time.Minute {
+			t.Errorf("it does not %s, and that was waited for until %s were over", name, took)
 		}
 		w.clean()
 		if w.main.pid != before {

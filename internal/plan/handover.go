@@ -226,7 +226,7 @@ func (h *handover) standbyOn() Step {
 	main, standby := h.file(h.bridge.Main, false), h.file(h.bridge.Standby, true)
 	standby.Mode, standby.UID, standby.GID = main.Mode, main.UID, main.GID
 	s.Files = []File{main, standby}
-	s.Expect = []Expect{{Predicate: Answers, Component: layout.APIServerStandby}, {Predicate: Ready, Component: layout.APIServerStandby, Within: Span{startsWithin}}}
+	s.Expect = []Expect{{Predicate: Answers, Component: layout.APIServerStandby, Within: Span{startsWithin}}, {Predicate: Ready, Component: layout.APIServerStandby, Within: Span{startsWithin}}}
 	return s
 }
 

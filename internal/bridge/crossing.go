@@ -14,6 +14,7 @@ import (
 	"os"
 	"path"
 	"strconv"
+	"time"
 
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/host"
@@ -28,6 +29,7 @@ import (
 type Crossing struct {
 	Disk    *host.Disk
 	Version string // the program's own, for the User-Agent
+	Now     func() time.Time
 }
 
 // Standby implements execute.Bridge.
@@ -171,3 +173,17 @@ func (c Crossing) Hold(_ context.Context, b plan.Bridge, pid, port int) (int, fu
 // Listens implements execute.Bridge. It asks by the port: in the namespace of an API
 // server, nobody else listens on that.
 func (c Crossing) Listens(pid, port int) bool { return steer.Listening(pid, uint16(port)) }
+
+// ReleaseLease implements execute.Bridge.
+func (c Crossing) ReleaseLease(ctx context.Context, l plan.Lease, holder fact.Text) error {
+	data, err := c.Disk.ReadFile(l.Admin, host.FileLimit)
+	if err != nil {
+		return err
+	}
+	client, err := kube.Open(l.Endpoint, kube.Kubeconfig{Path: l.Admin, Data: data, ReadFile: func(name string) ([]byte, error) { return c.Disk.ReadFile(name, host.FileLimit) }}, c.Version)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return client.ReleaseLease(ctx, l.Name, holder, c.Now())
+}

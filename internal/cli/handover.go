@@ -139,5 +139,5 @@ func (o *restartOptions) leftovers(ctx context.Context, b *bench, seen plan.Seen
 }
 
 func (b *bench) crossing() bridge.Crossing {
-	return bridge.Crossing{Disk: b.disk, Version: Version}
+	return bridge.Crossing{Disk: b.disk, Version: Version, Now: b.streams.Now}
 }

@@ -222,6 +222,7 @@ func (n *realNode) imageMissing() {
 	if said := h.errs.String(); code != timeline.ExitNeedsPerson || !strings.Contains(said, "did not have its effect") || !strings.Contains(said, "Nothing that serves was touched") {
 		n.t.Errorf("exit code %d:\n%s", code, said)
 	}
+	n.t.Logf("without an image it says:\n%s", &h.errs)
 	n.assertNotFelt("no image for a standby", p)
 	if now := n.servedLoopback(); now.SerialNumber.Cmp(before.SerialNumber) != 0 {
 		n.t.Error("the API server was restarted")

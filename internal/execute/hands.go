@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/journal"
 	"perennial.dev/perennial/internal/plan"
 )
@@ -62,6 +63,9 @@ type Bridge interface {
 	// from it, for a moment; the kernel ends that by itself after plan.HoldLimit, and
 	// the function before.
 	Hold(ctx context.Context, b plan.Bridge, pid, port int) (count int, release func() error, err error)
+	// ReleaseLease gives up a lease in the name of its holder, whose process has
+	// ended; not one that another has got meanwhile.
+	ReleaseLease(ctx context.Context, l plan.Lease, holder fact.Text) error
 	// Listens says whether a process accepts connections on a port.
 	Listens(pid, port int) bool
 }

@@ -23,7 +23,7 @@ type quiet map[int]bool
 // that could not be had before a step is not insisted on afterwards: files must
 // be renewable while the API is down, and most of all then.
 func asked(e plan.Expect) bool {
-	return e.Predicate == plan.WireEqualsDisk || e.Predicate == plan.Answers || e.Predicate == plan.Ready
+	return e.Predicate == plan.WireEqualsDisk || e.Predicate == plan.Answers || e.Predicate == plan.Ready || e.Predicate == plan.LeaseHeld
 }
 
 // silent finds the expectations that cannot be seen now.

@@ -164,6 +164,11 @@ func (r *Runner) restart(ctx context.Context, s plan.Step) error {
 	if err := r.Hands.Stop(ctx, stop); err != nil && !errors.Is(err, ErrGone) {
 		return err
 	}
+	if holder, ok := seen.Holder(stop.Component); ok && stop.Lease != nil {
+		if err := r.Hands.ReleaseLease(ctx, *stop.Lease, holder); err != nil {
+			r.tell(s, "", "its lease runs out by itself: "+err.Error())
+		}
+	}
 	return nil
 }
 

@@ -59,6 +59,7 @@ var DefaultPatience = map[plan.Predicate]time.Duration{
 	plan.Restarted:       6 * time.Minute,
 	plan.Answers:         6 * time.Minute,
 	plan.Ready:           6 * time.Minute,
+	plan.LeaseHeld:       time.Minute,
 	plan.Reaches:         20 * time.Second,
 	plan.LoopbackNew:     20 * time.Second,
 	plan.Guarded:         20 * time.Second,

@@ -33,6 +33,7 @@ const (
 	KindGuard         Kind = "Guard"
 	KindHeld          Kind = "Held"
 	KindUnfinished    Kind = "Unfinished"
+	KindLease         Kind = "Lease"
 )
 
 // Fact is one thing seen. The set of implementations is closed: they are the
@@ -299,6 +300,13 @@ type Held struct {
 	Sockets int `json:"sockets"`
 }
 
+// Lease is who leads, of those that run a controller manager or a scheduler.
+type Lease struct {
+	Name    string    `json:"name"`
+	Holder  Text      `json:"holder,omitempty"` // the node's name, "_" and what tells its processes apart
+	Renewed time.Time `json:"renewed"`
+}
+
 // Unfinished is a change of this machine that has begun and not ended.
 type Unfinished struct {
 	Plan  string    `json:"plan"` // its ID
@@ -322,6 +330,7 @@ func (Steering) Kind() Kind      { return KindSteering }
 func (Guard) Kind() Kind         { return KindGuard }
 func (Held) Kind() Kind          { return KindHeld }
 func (Unfinished) Kind() Kind    { return KindUnfinished }
+func (Lease) Kind() Kind         { return KindLease }
 
 func (Node) fact()          {}
 func (Manifest) fact()      {}
@@ -338,3 +347,4 @@ func (Steering) fact()      {}
 func (Guard) fact()         {}
 func (Held) fact()          {}
 func (Unfinished) fact()    {}
+func (Lease) fact()         {}

@@ -143,6 +143,8 @@ func decode(kind Kind, body []byte) (Fact, error) {
 		return as[Held](body)
 	case KindUnfinished:
 		return as[Unfinished](body)
+	case KindLease:
+		return as[Lease](body)
 	}
 	return nil, fmt.Errorf("unknown kind of fact %q", Text(kind))
 }

@@ -65,6 +65,7 @@ func every(t *testing.T) []fact.Fact {
 		fact.Steering{Way: "sk_lookup", Place: "/sys/fs/bpf/perennial/x", On: true, Port: 6443, Addresses: []string{"10.0.0.1"}},
 		fact.Guard{Way: "policy", Place: "x", Present: true, Active: true},
 		fact.Held{PID: 7, Sockets: 2},
+		fact.Lease{Name: "kube-scheduler", Holder: "cp1_x", Renewed: meta.ModTime},
 		fact.Unfinished{Plan: "p", Begun: meta.ModTime, Step: "s"},
 	}
 }

@@ -43,6 +43,7 @@ func TestLab(t *testing.T) {
 			p.part("sessions", testSessions)
 			p.part("endpoints", testEndpoints)
 			p.part("kube-proxy", testKubeProxyReplacement)
+			p.part("leases", testLeases)
 			p.part("guard", testGuard)
 		})
 	}

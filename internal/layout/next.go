@@ -211,15 +211,34 @@ func (d *discovery) wantWire() {
 		if p.Component == APIServer {
 			d.want(Want{Verb: LookHandshake, Endpoint: p.Endpoint, SNI: LoopbackSNI, Local: true})
 			d.want(Want{Verb: LookVersion, Endpoint: p.Endpoint, Local: true})
-			if d.Scope.Changing {
-				d.want(Want{Verb: LookReady, Endpoint: p.Endpoint, Local: true})
-			}
+		}
+		if path := healthPaths[p.Component]; path != "" && d.Scope.Changing {
+			d.want(Want{Verb: LookReady, Endpoint: p.Endpoint, Inside: path, Local: true})
 		}
 	}
 	if _, two := d.Component(APIServerStandby); two {
 		d.wantAnswers()
 	}
 	d.wantBridge()
+}
+
+// healthPaths are where components tell anonymous clients whether they are well
+// (--authorization-always-allow-paths, and the ClusterRole
+// system:public-info-viewer).
+var healthPaths = map[string]string{APIServer: "/readyz", APIServerStandby: "/readyz", ControllerManager: "/healthz", Scheduler: "/healthz"}
+
+// wantLeases looks who leads, of those that are about to be restarted perhaps.
+func (d *discovery) wantLeases(conf, endpoint string) {
+	for _, name := range []string{ControllerManager, Scheduler} {
+		if c, ok := d.Component(name); ok && d.Scope.Changing && c.Elects() {
+			d.want(Want{Verb: LookLease, Path: conf, Endpoint: endpoint, Inside: name, Local: true})
+		}
+	}
+}
+
+// Elects says whether a component runs only while it holds its lease.
+func (c Component) Elects() bool {
+	return (c.Name == ControllerManager || c.Name == Scheduler) && c.Flags.Get("leader-elect") != "false"
 }
 
 // wantBridge looks at what a handover puts up beside the standby, which may have
@@ -240,6 +259,7 @@ func (d *discovery) wantBridge() {
 	for _, p := range d.Ports {
 		if ok && (two || d.bridged || d.Scope.Changing) && (p.Component == APIServer || p.Component == APIServerStandby) && d.shown[p.Endpoint] {
 			d.want(Want{Verb: LookGuard, Path: conf, Endpoint: p.Endpoint, Local: true, Required: two})
+			d.wantLeases(conf, p.Endpoint)
 			return
 		}
 	}
@@ -250,7 +270,7 @@ func (d *discovery) wantAnswers() {
 	for _, p := range d.Ports {
 		if p.Component == APIServer || p.Component == APIServerStandby {
 			d.want(Want{Verb: LookHandshake, Endpoint: p.Endpoint, SNI: LoopbackSNI, Local: true})
-			d.want(Want{Verb: LookReady, Endpoint: p.Endpoint, Local: true})
+			d.want(Want{Verb: LookReady, Endpoint: p.Endpoint, Inside: healthPaths[p.Component], Local: true})
 		}
 	}
 	for _, e := range d.Reached {

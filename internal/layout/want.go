@@ -19,7 +19,8 @@ const (
 	LookView      Verb = "view"      // PID, Inside: a file as a process sees it; Path: the same on the host
 	LookHandshake Verb = "handshake" // Endpoint, SNI: what a TLS port presents
 	LookVersion   Verb = "version"   // Endpoint: what GET /version tells an anonymous client
-	LookReady     Verb = "ready"     // Endpoint: what GET /readyz tells an anonymous client
+	LookReady     Verb = "ready"     // Endpoint, Inside: what GET of a path such as /readyz tells an anonymous client
+	LookLease     Verb = "lease"     // Path: an administrator's kubeconfig; Endpoint: of the API server; Inside: the lease's name
 	LookJournal   Verb = "journal"   // Path: the journal of what was changed here; what of it has not ended
 	LookGuard     Verb = "guard"     // Path: an administrator's kubeconfig; Endpoint: whether the service kubernetes is guarded
 	LookSteering  Verb = "steering"  // the running machine: whether new connections are led elsewhere

@@ -39,7 +39,9 @@ const (
 	Restarted Predicate = "restarted"
 	// Answers: the component's port completes a handshake.
 	Answers Predicate = "answers"
-	// Ready: the API server says that it is.
+	// LeaseHeld: somebody holds the component's lease, and not Holder any more.
+	LeaseHeld Predicate = "lease-held"
+	// Ready: the component says that it is.
 	Ready Predicate = "ready"
 	// Reaches: a new connection to Endpoint is answered by the component.
 	Reaches Predicate = "reaches"
@@ -61,6 +63,7 @@ type Expect struct {
 	ID          fact.ID   `json:"id,omitempty"`
 	Component   string    `json:"component,omitempty"`
 	Endpoint    string    `json:"endpoint,omitempty"` // host:port
+	Holder      fact.Text `json:"holder,omitempty"`   // of the lease before, where that was a process of this node
 	Path        string    `json:"path,omitempty"`
 	KeyPath     string    `json:"keyPath,omitempty"`
 	User        fact.Text `json:"user,omitempty"`
@@ -108,6 +111,8 @@ func (e Expect) Holds(after Seen) (Answer, string) {
 		return e.answers(after)
 	case Ready:
 		return e.ready(after)
+	case LeaseHeld:
+		return e.leaseHeld(after)
 	case Reaches:
 		return e.reaches(after)
 	case LoopbackNew:

@@ -175,6 +175,15 @@ type Stop struct {
 	Args      []string  `json:"args"`
 	Grace     Span      `json:"grace"`          // between SIGTERM and SIGKILL
 	Unit      string    `json:"unit,omitempty"` // a systemd unit, where that is its supervisor
+	Lease     *Lease    `json:"lease,omitempty"`
+}
+
+// Lease is what a component holds while it leads. When its process has ended, it
+// is released, so that the next one need not wait until it runs out.
+type Lease struct {
+	Name     string `json:"name"`
+	Endpoint string `json:"endpoint"` // host:port of the API server
+	Admin    string `json:"admin"`    // path of the kubeconfig with which it is released
 }
 
 // Span is a duration that is written as Go writes it, such as "8760h0m0s".

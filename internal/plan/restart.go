@@ -5,6 +5,7 @@ package plan
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,10 +34,59 @@ func RestartStep(seen Seen, c layout.Component, why string) (Step, error) {
 			break
 		}
 	}
-	if c.Name == layout.APIServer { // it answers some seconds before it knows who may do what
+	if slices.Contains(telling, c.Name) { // one answers some seconds before it is well
 		step.Expect = append(step.Expect, Expect{Predicate: Ready, Component: c.Name})
 	}
+	if c.Elects() {
+		holder, _ := seen.Holder(c.Name)
+		step.Expect = append(step.Expect, Expect{Predicate: LeaseHeld, Component: c.Name, Holder: holder})
+		if admin, ok := seen.Layout.Administrator(); ok {
+			step.Stop.Lease = &Lease{Name: c.Name, Endpoint: seen.port(layout.APIServer), Admin: admin}
+		}
+	}
 	return step, nil
+}
+
+// telling are the components that tell anonymous clients whether they are well.
+var telling = []string{layout.APIServer, layout.ControllerManager, layout.Scheduler}
+
+// Holder is who holds a component's lease, where that is a process of this node:
+// its identity begins with the host's name (cmd/kube-controller-manager/app
+// controllermanager.go, Run).
+func (s Seen) Holder(component string) (holder fact.Text, ok bool) {
+	host := ""
+	for _, f := range s.Facts {
+		switch f := f.(type) {
+		case fact.Node:
+			host = string(f.Hostname)
+		case fact.Lease:
+			if f.Name == component {
+				holder = f.Holder
+			}
+		}
+	}
+	for _, name := range []string{host, s.Layout.Node} {
+		if name != "" && strings.HasPrefix(string(holder), name+"_") {
+			return holder, true
+		}
+	}
+	return "", false
+}
+
+func (e Expect) leaseHeld(after Seen) (Answer, string) {
+	for _, f := range after.Facts {
+		l, ok := f.(fact.Lease)
+		switch {
+		case !ok || l.Name != e.Component:
+		case l.Holder == "":
+			return No, fmt.Sprintf("nobody holds the lease of %s", e.Component)
+		case l.Holder == e.Holder:
+			return No, fmt.Sprintf("the lease of %s is still that of the process from before", e.Component)
+		default:
+			return Yes, fmt.Sprintf("%s holds its lease", l.Holder)
+		}
+	}
+	return Unknown, fmt.Sprintf("who holds the lease of %s could not be looked at", e.Component)
 }
 
 // supervised says whether the end of a component's process is followed by a new
@@ -68,7 +118,7 @@ func grace(component string) time.Duration {
 
 // restartFelt says what a restart of a component is felt as.
 var restartFelt = map[string]string{
-	layout.ControllerManager: "controllers pause for about 15 seconds, until the lease of the old process ends; the API is not touched",
+	layout.ControllerManager: "controllers pause for some seconds; the API is not touched",
 	layout.Scheduler:         "new pods wait for about 2 seconds; the API is not touched",
 	layout.APIServer:         "the API is away for some seconds on this node: new connections are refused for 2 to 4 seconds and slow for some more",
 	layout.Etcd:              "with one member the API answers no writes for 2 to 5 seconds",

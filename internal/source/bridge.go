@@ -25,6 +25,8 @@ func lookBridge(ctx context.Context, s Scope, w layout.Want, out *found) {
 	switch w.Verb {
 	case layout.LookGuard:
 		lookGuard(ctx, s, w, out)
+	case layout.LookLease:
+		lookLease(ctx, s, w, out)
 	case layout.LookSteering:
 		lookSteering(out)
 	case layout.LookHeld:
@@ -90,21 +92,11 @@ func elsewhere(err error) bool {
 // is there is there reason to believe in a guard that cannot be looked at. Where a guard is
 // there, it is tried by requests that change nothing.
 func lookGuard(ctx context.Context, s Scope, w layout.Want, out *found) {
-	if s.FS == nil {
-		return
-	}
 	ctx, cancel := context.WithTimeout(ctx, 2*s.Timeouts.Local)
 	defer cancel()
-	data, _, err := s.FS.Read(ctx, w.Path, s.Limits.File)
+	client, err := administer(ctx, s, w)
 	if err != nil {
-		return // that it cannot be read is said where it is looked at
-	}
-	client, err := kube.Open(w.Endpoint, kube.Kubeconfig{Path: w.Path, Data: data, ReadFile: func(name string) ([]byte, error) {
-		data, _, err := s.FS.Read(ctx, name, s.Limits.File)
-		return data, err
-	}}, "")
-	if err != nil {
-		return
+		return // that the file cannot be read is said where it is looked at
 	}
 	defer client.Close()
 	guard, err := client.GuardState(ctx)
@@ -117,4 +109,34 @@ func lookGuard(ctx context.Context, s Scope, w layout.Want, out *found) {
 	f := fact.Guard{Way: "policy", Place: kube.GuardName, Present: guard.Presence == kube.Present}
 	f.Active = f.Present && guard.Whole && client.GuardProven(ctx) == nil
 	out.add(f)
+}
+
+// administer reaches an API server as the node's administrator.
+func administer(ctx context.Context, s Scope, w layout.Want) (*kube.Client, error) {
+	if s.FS == nil {
+		return nil, fs.ErrNotExist
+	}
+	read := func(name string) ([]byte, error) {
+		data, _, err := s.FS.Read(ctx, name, s.Limits.File)
+		return data, err
+	}
+	data, err := read(w.Path)
+	if err != nil {
+		return nil, err
+	}
+	return kube.Open(w.Endpoint, kube.Kubeconfig{Path: w.Path, Data: data, ReadFile: read}, "")
+}
+
+// lookLease asks who leads. Where that cannot be had, a proof does without.
+func lookLease(ctx context.Context, s Scope, w layout.Want, out *found) {
+	ctx, cancel := context.WithTimeout(ctx, 2*s.Timeouts.Local)
+	defer cancel()
+	client, err := administer(ctx, s, w)
+	if err != nil {
+		return
+	}
+	defer client.Close()
+	if lease, err := client.Lease(ctx, w.Inside); err == nil {
+		out.add(lease)
+	}
 }

@@ -31,7 +31,7 @@ func (a identity) compare(b identity) int {
 var kindOrder = []fact.Kind{
 	fact.KindNode, fact.KindManifest, fact.KindProcess, fact.KindKubeletConfig, fact.KindFile,
 	fact.KindView, fact.KindListing, fact.KindServed, fact.KindVersion, fact.KindRenewer,
-	fact.KindReady, fact.KindSteering, fact.KindGuard, fact.KindHeld, fact.KindUnfinished,
+	fact.KindReady, fact.KindSteering, fact.KindGuard, fact.KindHeld, fact.KindUnfinished, fact.KindLease,
 }
 
 func identify(f fact.Fact) identity {
@@ -61,6 +61,8 @@ func identify(f fact.Fact) identity {
 		id.place = f.Place
 	case fact.Unfinished:
 		id.place = f.Plan
+	case fact.Lease:
+		id.place = f.Name
 	case fact.Held:
 		id.pid = f.PID
 	case fact.Version:

@@ -35,7 +35,7 @@ func lookPort(ctx context.Context, s Scope, w layout.Want, out *found) {
 		}
 		out.add(version)
 	case layout.LookReady:
-		ready, err := wire.GetReady(ctx, w.Endpoint, timeout)
+		ready, err := wire.GetReady(ctx, w.Endpoint, w.Inside, timeout)
 		if err != nil {
 			out.fail(wire.Why(err), wire.Cause(err), "")
 			return

@@ -89,6 +89,6 @@ func All() []Entry {
 		{renewers, []layout.Verb{layout.LookRenewers}, "timers, crontabs and leftovers of what else renews certificates", false},
 		{changes, []layout.Verb{layout.LookJournal}, "the journal of what was changed here: what has begun and not ended", false},
 		{ports, []layout.Verb{layout.LookHandshake, layout.LookVersion, layout.LookReady, layout.LookFleet}, "what TLS ports present, which version answers and whether it is ready, without credentials", true},
-		{bridge, []layout.Verb{layout.LookGuard, layout.LookSteering, layout.LookHeld}, "what a handover of the API server has put up: steering, held connections and, with the node's administrator's kubeconfig, the guard of the service kubernetes", true},
+		{bridge, []layout.Verb{layout.LookGuard, layout.LookLease, layout.LookSteering, layout.LookHeld}, "what a handover of the API server has put up: steering, held connections and, with the node's administrator's kubeconfig, the guard of the service kubernetes", true},
 	}
 }

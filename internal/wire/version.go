@@ -51,12 +51,12 @@ func getVersion(ctx context.Context, endpoint string) (fact.Version, error) {
 	return version, err
 }
 
-// GetReady asks an API server with GET /readyz whether it is ready, as
-// GetVersion asks for its version. Whatever it answers is no error.
-func GetReady(ctx context.Context, endpoint string, timeout time.Duration) (fact.Ready, error) {
+// GetReady asks a component with GET of a path, such as /readyz, whether it is
+// ready, as GetVersion asks for a version. Whatever it answers is no error.
+func GetReady(ctx context.Context, endpoint, path string, timeout time.Duration) (fact.Ready, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	status, _, err := get(ctx, endpoint, "/readyz")
+	status, _, err := get(ctx, endpoint, path)
 	if err != nil {
 		return fact.Ready{}, &Error{Doing: "asking for the readiness of", Endpoint: endpoint, Err: err}
 	}

@@ -281,6 +281,8 @@ func (w *world) Guard(context.Context, plan.Bridge) error {
 	return w.act("guard", func() { w.guard = true })
 }
 
+func (w *world) ReleaseLease(context.Context, plan.Lease, fact.Text) error { return nil }
+
 func (w *world) Unguard(context.Context, plan.Bridge) error {
 	return w.act("unguard", func() { w.guard = false })
 }

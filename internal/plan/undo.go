@@ -118,9 +118,15 @@ const partsFelt = "for an instant its key and its certificate do not belong toge
 	"and after a failure of the power just then its component does not start until perennial is run again, which finishes the work"
 
 // parts says whether a step replaces more than one file that is there, so that
-// there is an instant between two of them.
+// there is an instant between two of them. What it removes is missing afterwards
+// anyway.
 func parts(s Step) bool {
 	n := 0
+	for _, b := range s.Back {
+		if b.Digest == "" {
+			n--
+		}
+	}
 	for _, f := range s.Files {
 		if f.Written && f.Digest != "" {
 			n++

@@ -216,7 +216,7 @@ func (d *discovery) wantWire() {
 			d.want(Want{Verb: LookReady, Endpoint: p.Endpoint, Inside: path, Local: true})
 		}
 	}
-	if _, two := d.Component(APIServerStandby); two {
+	if _, two := d.Component(APIServerStandby); two || d.bridged {
 		d.wantAnswers()
 	}
 	d.wantBridge()
@@ -265,7 +265,8 @@ func (d *discovery) wantBridge() {
 	}
 }
 
-// wantAnswers looks which of two API servers answers where, and which is ready.
+// wantAnswers looks which of two API servers answers where, and which is ready;
+// also where one has gone and left the other to be proven to answer again.
 func (d *discovery) wantAnswers() {
 	for _, p := range d.Ports {
 		if p.Component == APIServer || p.Component == APIServerStandby {

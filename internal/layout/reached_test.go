@@ -84,3 +84,23 @@ func TestReached(t *testing.T) {
 		}
 	}
 }
+
+// Who answers is looked at also when the standby has gone: what steered to it, or
+// the change that it was for, may still have to be brought to its end.
+func TestReachedIsAsked(t *testing.T) {
+	node := fact.Node{Root: "/", Addresses: []string{"10.0.0.1", "127.0.0.1"}}
+	want := layout.Want{Verb: layout.LookHandshake, Endpoint: "10.0.0.1:6443", SNI: layout.LoopbackSNI, Local: true}
+	for name, c := range map[string]struct {
+		left []fact.Fact
+		want bool
+	}{
+		"nothing":            {nil, false},
+		"steering":           {[]fact.Fact{fact.Steering{Way: "sk_lookup", Port: 6443}}, true},
+		"an unfinished plan": {[]fact.Fact{fact.Unfinished{Plan: "p"}}, true},
+	} {
+		l := layout.Discover(running, append(c.left, node, process(1, "kube-apiserver", "--advertise-address=10.0.0.1")))
+		if asked := slices.Contains(l.Wants, want); asked != c.want {
+			t.Errorf("%s is left: %v in %v", name, asked, l.Wants)
+		}
+	}
+}

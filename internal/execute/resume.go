@@ -113,7 +113,7 @@ func (r *Runner) resumeStep(ctx context.Context, p plan.Plan, s plan.Step, chang
 		}
 	}
 	e := r.finish(ctx, s, changes, nil)
-	if e.result != "" || e.err == nil || ctx.Err() != nil {
+	if e.result != "" && !e.unknown || e.err == nil || ctx.Err() != nil {
 		return e
 	}
 	silent, err := r.silent(ctx, s)

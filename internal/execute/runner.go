@@ -169,6 +169,8 @@ type ending struct {
 	proof    string
 	unproven string
 	err      error
+	// unknown: what would have proven it did not answer.
+	unknown bool
 }
 
 func failed(err error) ending {
@@ -360,7 +362,7 @@ func (r *Runner) finish(ctx context.Context, s plan.Step, changes []journal.File
 	case crossed(s):
 		return ending{proof: p.why, err: fmt.Errorf("step %d (%s): %s. %s; the next run looks again", s.Number, s.Title, p.why, held(s))}
 	case len(changes) == 0:
-		return ending{result: journal.Failed, proof: p.why, err: fmt.Errorf("step %d (%s) could not be proven: %s", s.Number, s.Title, p.why)}
+		return ending{result: journal.Failed, proof: p.why, unknown: p.answer == plan.Unknown, err: fmt.Errorf("step %d (%s) could not be proven: %s", s.Number, s.Title, p.why)}
 	case p.answer == plan.Unknown && s.Bridge == nil:
 		return ending{proof: p.why, err: fmt.Errorf("step %d (%s) was done, and its effect could not be seen: %s; the next run looks again", s.Number, s.Title, p.why)}
 	}

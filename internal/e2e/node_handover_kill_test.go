@@ -124,7 +124,7 @@ func TestNodeHandoverKilled(t *testing.T) {
 			}
 			n.forgetRestarts()
 			n.withoutJournal(clean)
-			n.forgetRestarts()
+			n.standbyRemoved(clean)
 			n.rebooted(clean)
 		})
 	}
@@ -187,6 +187,26 @@ func (n *realNode) withoutJournal(clean string) {
 	for deadline := time.Now().Add(6 * time.Minute); minor(n.Version) < 30 && n.traces() != clean && time.Now().Before(deadline); {
 		time.Sleep(5 * time.Second)
 	}
+	n.assertNothingLeft(clean)
+}
+
+// standbyRemoved is a program that was killed, and a person who knew of the
+// standby only.
+func (n *realNode) standbyRemoved(clean string) {
+	n.t.Helper()
+	if ended, _ := n.killAt(recorded("outcome", 3)); ended {
+		n.t.Error("the program had ended before it was killed")
+	}
+	n.run("find", "/var/lib/perennial", standbyManifest, "-mindepth", "0", "-type", "f", "-delete")
+	for deadline := time.Now().Add(2 * time.Minute); len(n.processes("kube-apiserver")) > 1 && time.Now().Before(deadline); {
+		time.Sleep(time.Second)
+	}
+	left := n.left()
+	if !slices.Contains(left, finding.SteeringLeft) || slices.Contains(left, finding.StandbyLeft) {
+		n.t.Errorf("without its standby check finds %v", left)
+	}
+	n.figure("killed after the outcome of step 3, its journal and the standby removed: left were %v", left)
+	n.finish("restart", "kube-apiserver", "--clean-up", "--quick", "--yes")
 	n.assertNothingLeft(clean)
 }
 

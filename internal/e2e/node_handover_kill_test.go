@@ -137,7 +137,7 @@ func (n *realNode) killed(m moment, next []string, clean string, flags ...string
 	p := n.startBystanders()
 	ended, when := n.killAt(m, flags...)
 	if ended {
-		n.figure("killed %s: too late, the program had ended", m.name)
+		n.figure("killed %s: too late, the handover had ended", m.name)
 	} else if left := n.left(); !slices.Contains(left, finding.ChangeUnfinished) {
 		n.t.Errorf("killed %s: check finds %v", m.name, left)
 	} else {
@@ -301,8 +301,8 @@ func (h *handoverRun) records() map[string]bool {
 	return found
 }
 
-// killAt begins a handover and kills the program at a moment of it, unless it has
-// ended by then.
+// killAt begins a handover and kills the program at a moment of it, unless it, or
+// what it did, has ended by then.
 func (n *realNode) killAt(m moment, flags ...string) (ended bool, when time.Time) {
 	n.t.Helper()
 	h := n.beginHandover(flags...)
@@ -316,7 +316,7 @@ func (n *realNode) killAt(m moment, flags ...string) (ended bool, when time.Time
 	case err != nil && !errors.Is(err, syscall.ESRCH):
 		n.t.Fatal(err)
 	}
-	return end == nil, when
+	return end == nil || h.records()["end0"], when
 }
 
 // failedSince says when requests failed, in seconds since an instant.

@@ -57,6 +57,10 @@ type kind struct {
 	// unsafe says that a request may be lost with its connection: nobody can
 	// tell whether it was carried out, so no library repeats it.
 	unsafe bool
+	// turns: a request waits for no other one, and is left out while one is under
+	// way. What waits for its turn on one connection of HTTP/1.1 measures a queue.
+	turns bool
+	busy  atomic.Bool
 }
 
 // writer is what a kind of request has written.
@@ -145,14 +149,20 @@ func (p *handoverProbes) add(k *kind, pauses float64, do func(n int) error) *kin
 	}
 	p.kinds = append(p.kinds, k)
 	k.pause = time.Duration(pauses * float64(p.pause))
-	p.every(k.pause, func(n int) { k.time(func() error { return do(n) }) })
+	p.every(k.pause, func(n int) {
+		if k.turns && !k.busy.CompareAndSwap(false, true) {
+			return
+		}
+		defer k.busy.Store(false)
+		k.time(func() error { return do(n) })
+	})
 	return k
 }
 
 func (p *handoverProbes) get(name string, pauses float64, c apiClient, keep bool) {
 	p.t.Helper()
 	client, dials := c.connect(keep)
-	k := &kind{name: name}
+	k := &kind{name: name, turns: c.http1}
 	if keep {
 		k.dials = dials
 	}
@@ -164,7 +174,7 @@ func (p *handoverProbes) get(name string, pauses float64, c apiClient, keep bool
 func (p *handoverProbes) post(name, mark string, c apiClient) *kind {
 	p.t.Helper()
 	client, dials := c.connect(true)
-	k := &kind{name: name, dials: dials, writer: &writer{mark: mark, answered: map[int]bool{}}}
+	k := &kind{name: name, dials: dials, turns: c.http1, writer: &writer{mark: mark, answered: map[int]bool{}}}
 	return p.add(k, seldom, func(n int) error {
 		err := c.do(client, http.MethodPost, objectsPath, "application/json", p.object(mark, n))
 		if err == nil {

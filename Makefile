@@ -146,4 +146,4 @@ test-node:
 	elif [ "$$(id -u)" != 0 ]; then echo "== skipped: real nodes, which need root; run make e2e as root"; \
 	elif ! unshare --mount --net --pid --fork true; then echo "== skipped: real nodes, which need namespaces that this machine does not allow"; \
 	else $(MAKE) e2e NODE_PROBES=1500 NODE_PATIENT=1 NODE_TESTS='^TestNode(RenewalCostsNothing|Handover)$$' && \
-	  $(WITH_LAB) PERENNIAL_NODE_VERSIONS=$(LAB_VERSION) go test -count=1 -timeout 30m -v -run '^TestNode(IsSeenWhole|HandoverKilled)$$' ./internal/e2e; fi
+	  $(WITH_LAB) PERENNIAL_NODE_VERSIONS=$(LAB_VERSION) PERENNIAL_NODE_KILLS=2 go test -count=1 -timeout 30m -v -run '^TestNode(IsSeenWhole|HandoverKilled)$$' ./internal/e2e; fi

@@ -42,21 +42,21 @@ func (c Crossing) Standby(_ context.Context, b plan.Bridge) ([]byte, error) {
 	return made.YAML, err
 }
 
+// administer reaches an API server as the node's administrator.
+func administer(files reader, admin, server, version string) (*kube.Client, error) {
+	return kube.OpenFile(server, admin, func(name string) ([]byte, error) { return files.ReadFile(name, host.FileLimit) }, version)
+}
+
 // api reaches one of the two API servers by its own port: the main one, where it
 // answers.
 func (c Crossing) api(b plan.Bridge, do func(*kube.Client) error) error {
-	data, err := c.Disk.ReadFile(b.Admin, host.FileLimit)
-	if err != nil {
-		return err
-	}
-	conf := kube.Kubeconfig{Path: b.Admin, Data: data, ReadFile: func(name string) ([]byte, error) { return c.Disk.ReadFile(name, host.FileLimit) }}
 	address := "127.0.0.1"
 	if len(b.Addresses) > 0 {
 		address = b.Addresses[0]
 	}
 	var errs []error
 	for _, port := range []int{b.Port, b.StandbyPort} {
-		client, err := kube.Open(net.JoinHostPort(address, strconv.Itoa(port)), conf, c.Version)
+		client, err := administer(c.Disk, b.Admin, net.JoinHostPort(address, strconv.Itoa(port)), c.Version)
 		if err == nil {
 			err = do(client)
 			client.Close()
@@ -176,11 +176,7 @@ func (c Crossing) Listens(pid, port int) bool { return steer.Listening(pid, uint
 
 // ReleaseLease implements execute.Bridge.
 func (c Crossing) ReleaseLease(ctx context.Context, l plan.Lease, holder fact.Text) error {
-	data, err := c.Disk.ReadFile(l.Admin, host.FileLimit)
-	if err != nil {
-		return err
-	}
-	client, err := kube.Open(l.Endpoint, kube.Kubeconfig{Path: l.Admin, Data: data, ReadFile: func(name string) ([]byte, error) { return c.Disk.ReadFile(name, host.FileLimit) }}, c.Version)
+	client, err := administer(c.Disk, l.Admin, l.Endpoint, c.Version)
 	if err != nil {
 		return err
 	}

@@ -238,7 +238,7 @@ func (s Survey) restarts(ctx context.Context, g *plan.Ground, seen plan.Seen) {
 func (s Survey) api(ctx context.Context, g *plan.Ground, seen plan.Seen) {
 	ctx, cancel := context.WithTimeout(ctx, asking)
 	defer cancel()
-	client, err := s.open(ctx, g.API)
+	client, err := administer(files{ctx, s.Files}, s.Admin, seen.Layout.Endpoint(layout.APIServer), s.Version)
 	if err != nil {
 		g.EndpointProblem, g.SessionsProblem, g.PolicyProblem = problem(err), problem(err), problem(err)
 		return
@@ -256,25 +256,6 @@ func (s Survey) api(ctx context.Context, g *plan.Ground, seen plan.Seen) {
 		}
 	}
 	g.PolicyProblem = problem(client.PoliciesServed(ctx))
-}
-
-func (s Survey) open(ctx context.Context, api layout.Component) (*kube.Client, error) {
-	data, _, err := s.Files.Read(ctx, s.Admin, host.FileLimit)
-	if err != nil {
-		return nil, err
-	}
-	address := api.Bound()
-	if address == "" {
-		address = "127.0.0.1"
-	}
-	port, err := api.Port()
-	if err != nil {
-		return nil, err
-	}
-	return kube.Open(net.JoinHostPort(address, strconv.Itoa(port)), kube.Kubeconfig{Path: s.Admin, Data: data, ReadFile: func(name string) ([]byte, error) {
-		data, _, err := s.Files.Read(ctx, name, host.FileLimit)
-		return data, err
-	}}, s.Version)
 }
 
 // service finds the API servers behind the service kubernetes, and which of the

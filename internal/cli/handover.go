@@ -43,8 +43,7 @@ const defaultPatience = 8 * time.Minute
 // apiServer adds the steps that replace the API server to a plan: a handover
 // where the node allows one, or else the restart in place with its outage.
 func (o *handoverOptions) apiServer(ctx context.Context, b *bench, seen plan.Seen, api layout.Component, why string, p *plan.Plan) error {
-	p.Decision = o.decide(ctx, b, seen, api)
-	steps, err := o.steps(seen, api, why, p)
+	steps, err := o.steps(ctx, b, seen, api, why, p)
 	p.Add(steps...)
 	return err
 }
@@ -58,16 +57,18 @@ func (o *handoverOptions) withoutDowntime(ctx context.Context, b *bench, seen pl
 		return nil
 	}
 	api, _ := seen.Layout.Component(layout.APIServer)
-	p.Decision = o.decide(ctx, b, seen, api)
-	steps, err := o.steps(seen, api, p.Steps[i].Why, p)
+	steps, err := o.steps(ctx, b, seen, api, p.Steps[i].Why, p)
 	if err == nil {
 		p.Exchange(p.Steps[i].Number, steps)
 	}
 	return err
 }
 
-func (o *handoverOptions) steps(seen plan.Seen, api layout.Component, why string, p *plan.Plan) ([]plan.Step, error) {
-	d := p.Decision
+// steps decides how the API server is replaced, and notes that in the plan.
+func (o *handoverOptions) steps(ctx context.Context, b *bench, seen plan.Seen, api layout.Component, why string, p *plan.Plan) ([]plan.Step, error) {
+	admin, _ := seen.Layout.Administrator()
+	d := o.decide(ctx, b, seen, api, admin)
+	p.Decision = d
 	if len(d.Ends) > 0 {
 		return nil, hinted{fmt.Errorf("restarting %s: %s", api.Name, d.Ends[0].Says), d.Ends[0].Next}
 	}
@@ -79,15 +80,13 @@ func (o *handoverOptions) steps(seen plan.Seen, api layout.Component, why string
 		step.Felt = d.Felt()
 		return []plan.Step{step}, nil
 	}
-	admin, _ := seen.Layout.Administrator()
 	return plan.Handover(seen, api, why, plan.HandoverOptions{
 		ID: p.ID, Way: d.Way, StandbyPort: d.StandbyPort, Guard: d.Guard, Etcd: d.Etcd, Hold: d.Hold && !o.noHold, Quick: o.quick,
 		Pins: source.SteeringDir, Admin: admin, Patience: o.patience,
 	})
 }
 
-func (o *handoverOptions) decide(ctx context.Context, b *bench, seen plan.Seen, api layout.Component) *plan.Decision {
-	admin, _ := seen.Layout.Administrator()
+func (o *handoverOptions) decide(ctx context.Context, b *bench, seen plan.Seen, api layout.Component, admin string) *plan.Decision {
 	survey := bridge.Survey{Files: b.files, Admin: admin, Pins: source.SteeringDir, Version: Version, Steer: plan.Way(o.steer), Now: b.streams.Now, Sleep: sleep}
 	fmt.Fprintln(b.streams.Err, "looking at what a handover would stand on ...")
 	ground := survey.Ground(ctx, seen, api)

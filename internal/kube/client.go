@@ -105,6 +105,15 @@ func Open(server string, k Kubeconfig, version string) (*Client, error) {
 	return &Client{server: server, rest: asks, http: client}, nil
 }
 
+// OpenFile is Open with the kubeconfig at a path.
+func OpenFile(server, path string, read func(path string) ([]byte, error), version string) (*Client, error) {
+	data, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	return Open(server, Kubeconfig{Path: path, Data: data, ReadFile: read}, version)
+}
+
 // Close ends the connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 

@@ -110,6 +110,17 @@ func (l Layout) Component(name string) (Component, bool) {
 	return Component{}, false
 }
 
+// Endpoint is where a component of this node answers, as host:port; empty where
+// no port of it was found.
+func (l Layout) Endpoint(component string) string {
+	for _, p := range l.Ports {
+		if p.Component == component && !p.Peer && !p.Remote {
+			return p.Endpoint
+		}
+	}
+	return ""
+}
+
 // Administrator is a kubeconfig of the node that may look at everything.
 func (l Layout) Administrator() (conf string, ok bool) {
 	if len(l.Admins) == 0 {

@@ -28,7 +28,7 @@ func (d *discovery) findReached() {
 	}
 	for _, c := range candidates {
 		addr, err := netip.ParseAddrPort(c)
-		if err == nil && !addr.Addr().IsUnspecified() && c != d.own() && slices.Contains(d.node.Addresses, addr.Addr().String()) && !slices.Contains(d.Reached, addr.String()) {
+		if err == nil && !addr.Addr().IsUnspecified() && c != d.Endpoint(APIServer) && slices.Contains(d.node.Addresses, addr.Addr().String()) && !slices.Contains(d.Reached, addr.String()) {
 			d.Reached = append(d.Reached, addr.String())
 		}
 	}
@@ -43,16 +43,6 @@ func (d *discovery) findAdmins() {
 			d.Admins = append(d.Admins, conf)
 		}
 	}
-}
-
-// own is where the API server reaches itself.
-func (d *discovery) own() string {
-	for _, p := range d.Ports {
-		if p.Component == APIServer {
-			return p.Endpoint
-		}
-	}
-	return ""
 }
 
 func (d *discovery) servers(f fact.File) []string {

@@ -25,7 +25,7 @@ var etcdClients = []string{"etcd-healthcheck-client", "apiserver-etcd-client"}
 
 // Etcds are the ways to ask the etcd of this node, the one to try first first.
 func Etcds(seen Seen) ([]Etcd, error) {
-	endpoint := seen.port(layout.Etcd)
+	endpoint := seen.Layout.Endpoint(layout.Etcd)
 	if endpoint == "" {
 		return nil, errors.New("asking etcd: no port of it was found on this node")
 	}

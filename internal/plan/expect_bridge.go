@@ -16,16 +16,6 @@ const (
 	statusForbidden    = 403
 )
 
-// port is where a component of this node answers.
-func (s Seen) port(component string) string {
-	for _, p := range s.Layout.Ports {
-		if p.Component == component && !p.Peer && !p.Remote {
-			return p.Endpoint
-		}
-	}
-	return ""
-}
-
 // loopback is the fingerprint of the loopback certificate of the API server that
 // answers at an endpoint: each process has its own.
 func (s Seen) loopback(endpoint string) string {
@@ -44,7 +34,7 @@ func (s Seen) IsReady(component string) bool {
 }
 
 func (e Expect) ready(after Seen) (Answer, string) {
-	endpoint := after.port(e.Component)
+	endpoint := after.Layout.Endpoint(e.Component)
 	for _, f := range after.Facts {
 		r, ok := f.(fact.Ready)
 		switch {
@@ -61,7 +51,7 @@ func (e Expect) ready(after Seen) (Answer, string) {
 }
 
 func (e Expect) reaches(after Seen) (Answer, string) {
-	there, its := after.loopback(e.Endpoint), after.loopback(after.port(e.Component))
+	there, its := after.loopback(e.Endpoint), after.loopback(after.Layout.Endpoint(e.Component))
 	switch {
 	case there == "":
 		return Unknown, e.Endpoint + " does not answer"
@@ -74,7 +64,7 @@ func (e Expect) reaches(after Seen) (Answer, string) {
 }
 
 func (e Expect) loopbackNew(after Seen) (Answer, string) {
-	switch its := after.loopback(after.port(e.Component)); its {
+	switch its := after.loopback(after.Layout.Endpoint(e.Component)); its {
 	case "":
 		return Unknown, e.Component + " does not show its loopback certificate"
 	case e.Fingerprint:

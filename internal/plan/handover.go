@@ -275,7 +275,7 @@ func (h *handover) exchange() Step {
 	s.Expect = []Expect{
 		{Predicate: Restarted, Component: h.api.Name, After: h.api.Process.Start, Within: Span{h.o.Patience}},
 		{Predicate: Ready, Component: h.api.Name, Within: Span{h.o.Patience}},
-		{Predicate: LoopbackNew, Component: h.api.Name, Within: Span{h.o.Patience}, Fingerprint: h.seen.loopback(h.seen.port(h.api.Name))},
+		{Predicate: LoopbackNew, Component: h.api.Name, Within: Span{h.o.Patience}, Fingerprint: h.seen.loopback(h.seen.Layout.Endpoint(h.api.Name))},
 	}
 	return s
 }

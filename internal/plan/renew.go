@@ -219,14 +219,13 @@ func (p *planner) keyFault(c layout.Credential) (fault string, missing bool) {
 }
 
 func (p *planner) add(s Step) {
-	s.Number = len(p.Steps) + 1
 	if f, ok := p.seen.find(s.ID, finding.CertificateExpires); ok {
 		s.Upgrade = f.Evidence.Upgrade
 	}
 	if parts(s) {
 		s.Felt = strings.TrimPrefix(s.Felt+"; "+partsFelt, "; ")
 	}
-	p.Steps = append(p.Steps, s)
+	p.Add(s)
 }
 
 // problem is what the judgement says of a credential that has no end.

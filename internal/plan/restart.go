@@ -28,11 +28,8 @@ func RestartStep(seen Seen, c layout.Component, why string) (Step, error) {
 	if c.Manifest == "" {
 		step.Stop.Unit = c.Process.Unit
 	}
-	for _, p := range seen.Layout.Ports {
-		if p.Component == c.Name && !p.Peer && !p.Remote {
-			step.Expect = append(step.Expect, Expect{Predicate: Answers, Component: c.Name})
-			break
-		}
+	if seen.Layout.Endpoint(c.Name) != "" {
+		step.Expect = append(step.Expect, Expect{Predicate: Answers, Component: c.Name})
 	}
 	if slices.Contains(telling, c.Name) { // one answers some seconds before it is well
 		step.Expect = append(step.Expect, Expect{Predicate: Ready, Component: c.Name})
@@ -41,7 +38,7 @@ func RestartStep(seen Seen, c layout.Component, why string) (Step, error) {
 		holder, _ := seen.Holder(c.Name)
 		step.Expect = append(step.Expect, Expect{Predicate: LeaseHeld, Component: c.Name, Holder: holder})
 		if admin, ok := seen.Layout.Administrator(); ok {
-			step.Stop.Lease = &Lease{Name: c.Name, Endpoint: seen.port(layout.APIServer), Admin: admin}
+			step.Stop.Lease = &Lease{Name: c.Name, Endpoint: seen.Layout.Endpoint(layout.APIServer), Admin: admin}
 		}
 	}
 	return step, nil

@@ -120,11 +120,7 @@ func administer(ctx context.Context, s Scope, w layout.Want) (*kube.Client, erro
 		data, _, err := s.FS.Read(ctx, name, s.Limits.File)
 		return data, err
 	}
-	data, err := read(w.Path)
-	if err != nil {
-		return nil, err
-	}
-	return kube.Open(w.Endpoint, kube.Kubeconfig{Path: w.Path, Data: data, ReadFile: read}, "")
+	return kube.OpenFile(w.Endpoint, w.Path, read, "")
 }
 
 // lookLease asks who leads. Where that cannot be had, a proof does without.

@@ -34,6 +34,12 @@ const (
 	KindHeld          Kind = "Held"
 	KindUnfinished    Kind = "Unfinished"
 	KindLease         Kind = "Lease"
+
+	KindObject         Kind = "Object"
+	KindRequested      Kind = "Requested"
+	KindEtcdMember     Kind = "EtcdMember"
+	KindPlatform       Kind = "Platform"
+	KindConfigDocument Kind = "ConfigDocument"
 )
 
 // Fact is one thing seen. The set of implementations is closed: they are the
@@ -145,7 +151,13 @@ type KubeletConfig struct {
 	Address            string `json:"address,omitempty"`
 	Port               int    `json:"port,omitempty"` // 0: not set, the kubelet's default is 10250
 	ClusterDomain      string `json:"clusterDomain,omitempty"`
-	Problem            Text   `json:"problem,omitempty"`
+	// Node is the node that a kubelet told it of itself for; empty for a file.
+	Node Text `json:"node,omitempty"`
+	// Gates are the feature gates that it sets, by name.
+	Gates map[string]bool `json:"gates,omitempty"`
+	// FailCgroupV1 is failCgroupV1 (1.31); nil where it is not set.
+	FailCgroupV1 *bool `json:"failCgroupV1,omitempty"`
+	Problem      Text  `json:"problem,omitempty"`
 }
 
 // Meta is what a file system tells about a file without reading it.

@@ -145,6 +145,16 @@ func decode(kind Kind, body []byte) (Fact, error) {
 		return as[Unfinished](body)
 	case KindLease:
 		return as[Lease](body)
+	case KindObject:
+		return as[Object](body)
+	case KindRequested:
+		return as[Requested](body)
+	case KindEtcdMember:
+		return as[EtcdMember](body)
+	case KindPlatform:
+		return as[Platform](body)
+	case KindConfigDocument:
+		return as[ConfigDocument](body)
 	}
 	return nil, fmt.Errorf("unknown kind of fact %q", Text(kind))
 }

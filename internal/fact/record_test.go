@@ -49,7 +49,7 @@ func every(t *testing.T) []fact.Fact {
 			Mounts:     []fact.Mount{{Container: "c", HostPath: "/h", Path: "/p", Type: "File"}}},
 		fact.Process{PID: 1, Start: at, Args: []string{"etcd"}, Exe: "/etcd", Contained: true, Foreign: true, Env: []string{"ETCD_NAME=a"},
 			Unit: "etcd.service", UnitRestart: "always"},
-		fact.KubeletConfig{Path: "/k", StaticPodPath: "/s", ClientCAFile: "/c", TLSCertFile: "/t", TLSKeyFile: "/u", RotateCertificates: true,
+		fact.KubeletConfig{Path: "/k", StaticPodPath: "/s", ClientCAFile: "/c", Node: "cp1", Gates: map[string]bool{"X": true}, FailCgroupV1: new(true), TLSCertFile: "/t", TLSKeyFile: "/u", RotateCertificates: true,
 			ServerTLSBootstrap: true, Address: "::", Port: 1, ClusterDomain: "cluster.local", Problem: "p"},
 		fact.File{Path: "/f", Meta: meta, Missing: true, Certs: certs, Keys: []fact.Key{key}, Digest: "sha256:3", Problem: "p", Omitted: 9,
 			Requests: []fact.Key{key}, Copy: true,
@@ -66,6 +66,12 @@ func every(t *testing.T) []fact.Fact {
 		fact.Guard{Way: "policy", Place: "x", Present: true, Active: true},
 		fact.Held{PID: 7, Sockets: 2},
 		fact.Lease{Name: "kube-scheduler", Holder: "cp1_x", Renewed: meta.ModTime},
+		fact.Object{APIVersion: "batch/v1beta1", Type: "CronJob", Namespace: "default", Name: "c", File: "c.yaml", Line: 2,
+			Uses: []fact.Use{{By: fact.ManagedFields, APIVersion: "batch/v1beta1", Who: "helm", At: meta.ModTime}}, Content: []byte(`{"spec":{}}`)},
+		fact.Requested{Endpoint: "127.0.0.1:6443", Group: "batch", Version: "v1beta1", Resource: "cronjobs", Subresource: "status", RemovedIn: "1.25"},
+		fact.EtcdMember{Endpoint: "127.0.0.1:2379", Name: "cp1", Version: "3.5.2", Hash: 7, Revision: 9, Compacted: 3, Learner: true, Alarms: []fact.Text{"NOSPACE"}},
+		fact.Platform{Kernel: "6.1.0", Cgroup: 1, Runtime: "containerd://1.7.2"},
+		fact.ConfigDocument{Path: "/etc/x.yaml", Line: 1, Component: "kube-apiserver", Flag: "admission-control-config-file", APIVersion: "apiserver.config.k8s.io/v1", Type: "AdmissionConfiguration", Gates: map[string]bool{"X": true}, Problem: "cut off"},
 		fact.Unfinished{Plan: "p", Begun: meta.ModTime, Step: "s"},
 	}
 }

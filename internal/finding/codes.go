@@ -2,6 +2,8 @@
 
 package finding
 
+import "slices"
+
 // Info explains a code. Help, `explain` and the pages under docs/codes are
 // made from it.
 type Info struct {
@@ -44,7 +46,10 @@ const (
 )
 
 // Codes is the one table of codes, in the order of the docs.
-var Codes = []Info{
+var Codes = slices.Concat(keepingCodes, upgradeCodes, workloadCodes)
+
+// keepingCodes are those of what keeps a cluster alive as it is.
+var keepingCodes = []Info{
 	{CertificateExpires, "a certificate's end",
 		"The certificate, the chain below it, or the CA above it stops being valid at this date, whichever is first, on disk and as served.",
 		"kubeadm issues leaf certificates for one year and renews them only when somebody runs `kubeadm certs renew` or `kubeadm upgrade apply`.",

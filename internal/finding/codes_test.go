@@ -37,7 +37,7 @@ func constants(t *testing.T, file, kind string) (values []string) {
 		}
 		return true
 	})
-	if len(values) == 0 {
+	if len(values) == 0 && kind != "Code" {
 		t.Fatalf("%s has no constants of the type %s", file, kind)
 	}
 	return values
@@ -45,6 +45,9 @@ func constants(t *testing.T, file, kind string) (values []string) {
 
 func TestEveryCodeStandsInTheTableOnce(t *testing.T) {
 	declared := constants(t, "codes.go", "Code")
+	for _, file := range []string{"codes_upgrade.go", "codes_workload.go"} {
+		declared = append(declared, constants(t, file, "Code")...)
+	}
 	for i, code := range declared {
 		if i >= len(finding.Codes) || string(finding.Codes[i].Code) != code {
 			t.Errorf("%s is not the number %d of the table, as it is of the constants", code, i+1)
@@ -91,6 +94,7 @@ func TestPublishedNames(t *testing.T) {
 		"Keeper": "person kubelet restart owner unknown other-node",
 		"Class":  "renewed self-renewed trust-anchor fault lingering weakness notice",
 		"Grade":  "seen by-rule unproven",
+		"Impact": "blocks breaks changes notice",
 	} {
 		if got := strings.Join(constants(t, "finding.go", kind), " "); !strings.HasPrefix(got, want) {
 			t.Errorf("%s: %s, want %s and perhaps more", kind, got, want)

@@ -32,7 +32,40 @@ type Finding struct {
 	// SafeStart is the last instant at which taking it away can begin and
 	// still be done before the end; zero where nobody has computed one.
 	SafeStart time.Time
+
+	// What an upgrade runs into has these as well.
+	Impact    Impact  // what it does to the upgrade; empty where it is none of its matters
+	Object    *Object // the object it is about
+	File      string  // the document's path, as it was given
+	Line      int     // in it, from 1
+	RemovedIn string  // the minor that no longer has it, "1.37"; empty where that is not known
+	Rule      *Rule   // the row of the knowledge that it follows from
 }
+
+// Object names an object of the Kubernetes API.
+type Object struct {
+	APIVersion fact.Text `json:"apiVersion"`
+	Kind       fact.Text `json:"kind"`
+	Namespace  fact.Text `json:"namespace,omitempty"`
+	Name       fact.Text `json:"name,omitempty"`
+}
+
+// Rule says where the knowledge behind a finding comes from.
+type Rule struct {
+	Origin   Basis  `json:"origin"`   // measured or planned
+	Citation string `json:"citation"` // module@version:path or repository@commit:path
+}
+
+// Impact is what a finding does to the hop of an upgrade that reaches its end.
+type Impact string
+
+// The impacts, worst first.
+const (
+	Blocks  Impact = "blocks"  // a component does not start, or the upgrade is refused
+	Breaks  Impact = "breaks"  // something that works now no longer does
+	Changes Impact = "changes" // it works, and otherwise than before
+	Hint    Impact = "notice"  // nothing yet; worth knowing on the way
+)
 
 // Life is the span from which the thresholds of a renewal are counted.
 type Life struct {

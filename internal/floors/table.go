@@ -64,6 +64,8 @@ var Packages = []Package{
 	{Floor: 1, Dir: "internal/rules", Line: "what each minor serves and refuses: API kinds, feature gates, admission plugins; from embedded tables"},
 	{Floor: 1, Dir: "internal/support", Line: "when the support of the running releases ends"},
 	{Floor: 1, Dir: "internal/timeline", Line: "merge, judge at one instant, sort; headline, worst verdict, exit codes"},
+	{Floor: 1, Dir: "internal/upgrade", Line: "what an upgrade takes from components and API clients"},
+	{Floor: 1, Dir: "internal/workload", Line: "what an upgrade does to what runs in the cluster, and to etcd", May: []string{"k8s.io/api", apimachinery, "k8s.io/pod-security-admission", "k8s.io/csi-translation-lib", yaml}},
 
 	{Floor: 2, Dir: "internal/etcd", Line: "asks etcd for its members and their health, takes a snapshot, holds an API server's address; with the node's own certificate"},
 	{Floor: 2, Dir: "internal/host", Line: "files below a root, /proc, the node's clock; the only writer, the lock, the end of a process", May: []string{"golang.org/x/sys/unix"}},

@@ -76,7 +76,7 @@ func FuzzParseKubeletConfig(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		k := layout.ParseKubeletConfig("/k.yaml", data)
 		problem(t, k.Problem)
-		if k.Problem != "" && k != (fact.KubeletConfig{Path: "/k.yaml", Problem: k.Problem}) {
+		if k.Problem != "" && !reflect.DeepEqual(k, fact.KubeletConfig{Path: "/k.yaml", Problem: k.Problem}) {
 			t.Fatalf("one with a problem has content: %+v", k)
 		}
 		again(t, k)

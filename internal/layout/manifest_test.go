@@ -82,7 +82,7 @@ port: 10251
 		Path: "/k.yaml", StaticPodPath: "/a/manifests", ClientCAFile: "/a/ca.crt", TLSCertFile: "/a/k.crt", TLSKeyFile: "/a/k.key",
 		RotateCertificates: true, ServerTLSBootstrap: true, Address: "10.0.0.1", Port: 10251,
 	}
-	if got := layout.ParseKubeletConfig("/k.yaml", []byte(text)); got != want {
+	if got := layout.ParseKubeletConfig("/k.yaml", []byte(text)); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	for _, broken := range []string{"", "kind: Pod\n", "kind: [", "kind: KubeletConfiguration\nport: many-secrets\n"} {

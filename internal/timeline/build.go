@@ -61,15 +61,17 @@ type merged struct {
 	evidence []finding.Evidence
 }
 
-// merge joins equal (ID, code): the earliest end wins, all evidence stays.
+// merge joins equal (ID, code, place): the earliest end wins, all evidence stays.
 func merge(fs []finding.Finding) []merged {
 	type key struct {
 		id   fact.ID
 		code finding.Code
+		file string // one object may stand in many documents
+		line int
 	}
 	groups := map[key][]finding.Finding{}
 	for _, f := range fs {
-		k := key{f.ID, f.Code}
+		k := key{f.ID, f.Code, f.File, f.Line}
 		groups[k] = append(groups[k], f)
 	}
 	all := make([]merged, 0, len(groups))
@@ -126,6 +128,8 @@ func judge(m merged, p policy.Policy, now time.Time) Item {
 		Keeper:  j.Keeper,
 		Class:   j.Class,
 		Fix:     m.Fix,
+
+		Impact: m.Impact, Object: m.Object, File: m.File, Line: m.Line, RemovedIn: m.RemovedIn, Rule: m.Rule,
 	}
 	if j.Accepted != nil {
 		item.Accepted = &Accepted{Reason: fact.Text(j.Accepted.Reason), Until: instant(j.Accepted.Until)}
@@ -167,7 +171,9 @@ func worstFirst(a, b Item) int {
 		cmp.Compare(a.rank(), b.rank()),
 		a.End.compare(b.End),
 		strings.Compare(string(a.ID), string(b.ID)),
-		strings.Compare(string(a.Code), string(b.Code)))
+		strings.Compare(string(a.Code), string(b.Code)),
+		strings.Compare(a.File, b.File),
+		cmp.Compare(a.Line, b.Line))
 }
 
 // rank is the order of groups: what counts and is not ok, then what would be

@@ -92,6 +92,14 @@ type Item struct {
 	Class    finding.Class      `json:"class"`
 	Evidence []finding.Evidence `json:"evidence"`
 	Fix      string             `json:"fix,omitempty"` // a command, or a sentence
+
+	// What an upgrade runs into has these as well.
+	Impact    finding.Impact  `json:"impact,omitempty"`
+	Object    *finding.Object `json:"object,omitempty"`
+	File      string          `json:"file,omitempty"`
+	Line      int             `json:"line,omitempty"`
+	RemovedIn string          `json:"removedIn,omitempty"` // a minor
+	Rule      *finding.Rule   `json:"rule,omitempty"`
 }
 
 // Accepted is the decision to live with an item until a date.

@@ -36,3 +36,26 @@ func clean(s string) string {
 		return r
 	}, s)
 }
+
+// ObjectID makes the ID of an object: manifest/group/kind/namespace/name for
+// one in a document, cluster/kind/namespace/name for one that a cluster holds.
+// The version is no part of it: it is what an upgrade changes. The core group
+// is "core", and "-" stands where there is no namespace or no name.
+func ObjectID(o Object) ID {
+	parts := []string{"cluster"}
+	if o.File != "" {
+		group, _, ok := strings.Cut(string(o.APIVersion), "/")
+		if !ok {
+			group = "core"
+		}
+		parts = []string{"manifest", group}
+	}
+	for _, part := range append(parts[1:], string(o.Type), string(o.Namespace), string(o.Name)) {
+		part = strings.ReplaceAll(clean(part), "/", "_")
+		if part == "" {
+			part = "-"
+		}
+		parts[0] += "/" + part
+	}
+	return ID(parts[0])
+}

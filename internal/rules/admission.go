@@ -3,8 +3,6 @@
 package rules
 
 import (
-	"errors"
-	"fmt"
 	"slices"
 
 	"perennial.dev/perennial/internal/release"
@@ -21,31 +19,29 @@ type AdmissionPlugin struct {
 	Source
 }
 
-var admissionColumns = []string{"plugin", "known", "default", "origin", "citation"}
+var admissionDefinition = definition{
+	name:     "admission",
+	columns:  []string{"plugin", "known", "default", "origin", "citation"},
+	keys:     1,
+	embedded: &admissionTable,
+	clear:    func(s *Set) { s.admission = map[string]AdmissionPlugin{} },
+	put:      putAdmission,
+}
 
-func (s *Set) readAdmission(text []byte) error {
-	plugins := map[string]AdmissionPlugin{}
-	asOf, err := readTable(text, admissionColumns, func(f []string) error {
-		plugin := AdmissionPlugin{Name: f[0]}
-		var errs [3]error
-		plugin.Known, errs[0] = parseSpans(f[1])
-		plugin.Default, errs[1] = parseSpans(f[2])
-		plugin.Source, errs[2] = parseSource(f[3], f[4])
-		if err := errors.Join(errs[:]...); err != nil {
-			return fmt.Errorf("%s: %w", f[0], err)
-		}
-		if _, twice := plugins[plugin.Name]; twice || plugin.Name == "" || len(plugin.Known) == 0 || !plugin.Known.cover(plugin.Default) {
-			return fmt.Errorf("%s: without a name, there twice, known nowhere, or on where it is not known", f[0])
-		}
-		plugins[plugin.Name] = plugin
-		return nil
-	})
-	if err != nil {
-		return err
+func putAdmission(s *Set, r *record) error {
+	plugin := AdmissionPlugin{Name: r.name("plugin"), Known: r.spans("known"), Default: r.spans("default"), Source: r.source()}
+	r.must(len(plugin.Known) > 0, "known in no minor")
+	r.must(plugin.Known.cover(plugin.Default), "on by default where it is not known")
+	s.admission[plugin.Name] = plugin
+	return r.err()
+}
+
+func (s *Set) newestPlugin() release.Minor {
+	var newest release.Minor
+	for _, plugin := range s.admission {
+		newest = max(newest, plugin.Known.Last())
 	}
-	s.note(asOf)
-	s.admission = plugins
-	return nil
+	return newest
 }
 
 // AdmissionPlugin finds a plugin. Not ok: no measured minor knows it.

@@ -34,10 +34,10 @@ func TestAdmissionPlugins(t *testing.T) {
 }
 
 func TestAdmissionRowsWithoutOriginAreRefused(t *testing.T) {
-	head := "# as-of: 2026-11-22\n" + strings.Join(admissionColumns, ",") + "\n"
+	head := "# as-of: 2026-11-22\n" + strings.Join(admissionDefinition.columns, ",") + "\n"
 	const cited = "k8s.io/kubernetes@v1.37.0:pkg/kubeapiserver/options/plugins.go"
 	const good = "A,1.19-1.37,1.25-1.37,measured," + cited + "\n"
-	if err := new(Set).readAdmission([]byte(head + good)); err != nil {
+	if err := new(Set).read(admissionDefinition, []byte(head+good)); err != nil {
 		t.Fatal(err)
 	}
 	for name, row := range map[string]string{
@@ -47,7 +47,7 @@ func TestAdmissionRowsWithoutOriginAreRefused(t *testing.T) {
 		"known in no one": strings.Replace(good, "1.19-1.37,1.25-1.37", ",", 1),
 		"twice":           good + good,
 	} {
-		if err := new(Set).readAdmission([]byte(head + row)); err == nil {
+		if err := new(Set).read(admissionDefinition, []byte(head+row)); err == nil {
 			t.Errorf("%s: read without an error", name)
 		}
 	}

@@ -3,8 +3,6 @@
 package rules
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,99 +57,44 @@ type API struct {
 	Source
 }
 
-var apiColumns = []string{
-	"group", "version", "kind", "resource", "scope", "gate", "registered", "served", "default",
-	"deprecated", "removed", "replacement", "origin", "citation",
+var apiDefinition = definition{
+	name: "apis",
+	columns: []string{
+		"group", "version", "kind", "resource", "scope", "gate", "registered", "served", "default",
+		"deprecated", "removed", "replacement", "origin", "citation",
+	},
+	keys:     3,
+	embedded: &apisTable,
+	clear:    func(s *Set) { s.apis, s.byKind = nil, map[GroupVersionKind]int{} },
+	put:      putAPI,
 }
 
-func (s *Set) readAPIs(text []byte) error {
-	var apis []API
-	asOf, err := readTable(text, apiColumns, func(fields []string) error {
-		api, err := parseAPI(fields)
-		if err != nil {
-			return err
-		}
-		if len(apis) > 0 && compareAPIs(apis[len(apis)-1], api) >= 0 {
-			return fmt.Errorf("%s does not sort after the row before", api.GroupVersionKind)
-		}
-		apis = append(apis, api)
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	s.note(asOf)
-	s.apis, s.byKind = apis, make(map[GroupVersionKind]int, len(apis))
-	for i, api := range apis {
-		s.byKind[api.GroupVersionKind] = i
-		for _, span := range api.Registered {
-			s.newest = max(s.newest, span.Last)
-		}
-	}
-	return nil
-}
-
-func compareAPIs(a, b API) int {
-	return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Version, b.Version), cmp.Compare(a.Kind, b.Kind))
-}
-
-func parseAPI(f []string) (API, error) {
+func putAPI(s *Set, r *record) error {
 	api := API{
-		GroupVersionKind: GroupVersionKind{f[0], f[1], f[2]},
-		Resource:         f[3], Namespaced: f[4] == "namespaced", Gate: f[5],
+		GroupVersionKind: GroupVersionKind{r.text("group"), r.name("version"), r.name("kind")},
+		Resource:         r.text("resource"), Namespaced: r.oneOf("scope", "", "namespaced", "cluster") == "namespaced",
+		Gate:       r.text("gate"),
+		Registered: r.spans("registered"), Served: r.spans("served"), Default: r.spans("default"),
+		Deprecated: r.change("deprecated"), Removed: r.change("removed"), Source: r.source(),
 	}
-	problems := []error{api.parseSpans(f[6], f[7], f[8])}
 	var err error
-	api.Deprecated, err = parseChange(f[9])
-	problems = append(problems, err)
-	api.Removed, err = parseChange(f[10])
-	problems = append(problems, err)
-	api.Replacement, err = parseReplacement(f[11])
-	problems = append(problems, err)
-	api.Source, err = parseSource(f[12], f[13])
-	problems = append(problems, err, api.check(f[4]))
-	if err := errors.Join(problems...); err != nil {
-		return API{}, fmt.Errorf("%s: %w", api.GroupVersionKind, err)
-	}
-	return api, nil
+	api.Replacement, err = parseReplacement(r.text("replacement"))
+	r.failed("replacement", err)
+	r.must(len(api.Registered) > 0 || len(api.Served) > 0, "neither registered nor served in any minor")
+	r.must(len(api.Served) == 0 || api.Resource != "", "served without a resource")
+	r.must(api.Served.cover(api.Default), "served by default in a minor that does not serve it")
+	r.must(api.Removed.IsZero() || !api.Served.Has(api.Removed.Minor), "removed in a minor that serves it")
+	s.byKind[api.GroupVersionKind] = len(s.apis)
+	s.apis = append(s.apis, api)
+	return r.err()
 }
 
-func (a *API) parseSpans(registered, served, byDefault string) error {
-	var errs [3]error
-	a.Registered, errs[0] = parseSpans(registered)
-	a.Served, errs[1] = parseSpans(served)
-	a.Default, errs[2] = parseSpans(byDefault)
-	return errors.Join(errs[:]...)
-}
-
-func (a *API) check(scope string) error {
-	switch {
-	case a.Version == "" || a.Kind == "":
-		return errors.New("no version or kind")
-	case len(a.Registered) == 0 && len(a.Served) == 0:
-		return errors.New("neither registered nor served in any minor")
-	case len(a.Served) > 0 && a.Resource == "":
-		return errors.New("served without a resource")
-	case scope != "" && scope != "namespaced" && scope != "cluster":
-		return fmt.Errorf("scope %q: want namespaced or cluster", scope)
-	case !a.Served.cover(a.Default):
-		return errors.New("served by default in a minor that does not serve it")
-	case !a.Removed.IsZero() && a.Served.Has(a.Removed.Minor):
-		return fmt.Errorf("removed in %s, which serves it", a.Removed.Minor)
+func (s *Set) newestAPI() release.Minor {
+	var newest release.Minor
+	for _, api := range s.apis {
+		newest = max(newest, api.Registered.Last())
 	}
-	return nil
-}
-
-// cover reports that every minor of the other spans is in these.
-func (s Spans) cover(others Spans) bool {
-	for _, span := range others {
-		for m := span.First; m <= span.Last; m++ {
-			if !s.Has(m) {
-				return false
-			}
-		}
-	}
-	return true
+	return newest
 }
 
 // parseReplacement reads "apps/v1 Deployment", "core/v1 Pod" and nothing.

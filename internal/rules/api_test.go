@@ -83,7 +83,7 @@ const apiHead = "# as-of: 2026-11-22\ngroup,version,kind,resource,scope,gate,reg
 func TestRowsWithoutOriginAreRefused(t *testing.T) {
 	const cited = "k8s.io/api@v0.37.0:apps/v1/register.go"
 	good := "apps,v1,Deployment,deployments,namespaced,,1.19-1.37,1.19-1.37,1.19-1.37,,,,measured," + cited + "\n"
-	if err := new(Set).readAPIs([]byte(apiHead + good)); err != nil {
+	if err := new(Set).read(apiDefinition, []byte(apiHead+good)); err != nil {
 		t.Fatal(err)
 	}
 	for name, row := range map[string]string{
@@ -98,7 +98,7 @@ func TestRowsWithoutOriginAreRefused(t *testing.T) {
 		"spans that touch":       strings.Replace(good, "1.19-1.37", "1.19-1.24 1.25-1.37", 1),
 		"twice":                  good + good,
 	} {
-		if err := new(Set).readAPIs([]byte(apiHead + row)); err == nil {
+		if err := new(Set).read(apiDefinition, []byte(apiHead+row)); err == nil {
 			t.Errorf("%s: read without an error", name)
 		}
 	}

@@ -4,8 +4,6 @@ package rules
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -33,65 +31,38 @@ type Gate struct {
 	Source
 }
 
-var gateColumns = []string{
-	"gate", "first", "last", "stage", "default", "locked", "min_compatibility", "requires", "components", "origin", "citation",
+var gateDefinition = definition{
+	name: "gates",
+	columns: []string{
+		"gate", "first", "last", "stage", "default", "locked", "min_compatibility", "requires", "components", "origin", "citation",
+	},
+	keys:      9,
+	stretches: true,
+	embedded:  &gatesTable,
+	clear:     func(s *Set) { s.gates = map[string][]Gate{} },
+	put:       putGate,
 }
 
-var stages = []string{"PreAlpha", "Alpha", "Beta", "GA", "Deprecated"}
+func putGate(s *Set, r *record) error {
+	gate := Gate{
+		Name: r.name("gate"), Span: r.span("first", "last"),
+		Stage:   r.oneOf("stage", "PreAlpha", "Alpha", "Beta", "GA", "Deprecated"),
+		Default: r.bool("default"), Locked: r.bool("locked"), MinCompatibility: r.maybeMinor("min_compatibility"),
+		Requires: strings.Fields(r.text("requires")), Components: strings.Fields(r.name("components")), Source: r.source(),
+	}
+	r.must(!slices.ContainsFunc(s.gates[gate.Name], gate.overlaps), "two rows for the same component and minor")
+	s.gates[gate.Name] = append(s.gates[gate.Name], gate)
+	return r.err()
+}
 
-func (s *Set) readGates(text []byte) error {
-	gates := map[string][]Gate{}
-	asOf, err := readTable(text, gateColumns, func(fields []string) error {
-		gate, err := parseGate(fields)
-		if err != nil {
-			return fmt.Errorf("%s: %w", fields[0], err)
+func (s *Set) newestGate() release.Minor {
+	var newest release.Minor
+	for _, stretches := range s.gates {
+		for _, gate := range stretches {
+			newest = max(newest, gate.Last)
 		}
-		for _, other := range gates[gate.Name] {
-			if gate.overlaps(other) {
-				return fmt.Errorf("%s: two rows for the same component and minor", gate.Name)
-			}
-		}
-		gates[gate.Name] = append(gates[gate.Name], gate)
-		return nil
-	})
-	if err != nil {
-		return err
 	}
-	s.note(asOf)
-	s.gates = gates
-	return nil
-}
-
-func parseGate(f []string) (Gate, error) {
-	gate := Gate{Name: f[0], Stage: f[3], Requires: strings.Fields(f[7]), Components: strings.Fields(f[8])}
-	var errs [6]error
-	gate.First, errs[0] = release.ParseMinor(f[1])
-	gate.Last, errs[1] = release.ParseMinor(f[2])
-	gate.Default, errs[2] = parseBool(f[4])
-	gate.Locked, errs[3] = parseBool(f[5])
-	if f[6] != "" {
-		gate.MinCompatibility, errs[4] = release.ParseMinor(f[6])
-	}
-	gate.Source, errs[5] = parseSource(f[9], f[10])
-	if err := errors.Join(errs[:]...); err != nil {
-		return Gate{}, err
-	}
-	switch {
-	case gate.Name == "" || len(gate.Components) == 0:
-		return Gate{}, errors.New("no name or no components")
-	case gate.Last < gate.First:
-		return Gate{}, errors.New("its last minor is before its first")
-	case !slices.Contains(stages, gate.Stage):
-		return Gate{}, fmt.Errorf("stage %q: want one of %s", gate.Stage, strings.Join(stages, ", "))
-	}
-	return gate, nil
-}
-
-func parseBool(text string) (bool, error) {
-	if text != "true" && text != "false" {
-		return false, fmt.Errorf("%q: want true or false", text)
-	}
-	return text == "true", nil
+	return newest
 }
 
 func (g Gate) overlaps(other Gate) bool {

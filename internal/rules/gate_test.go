@@ -59,9 +59,9 @@ func TestGate(t *testing.T) {
 }
 
 func TestGateRowsWithoutOriginAreRefused(t *testing.T) {
-	head := "# as-of: 2026-11-22\n" + strings.Join(gateColumns, ",") + "\n"
+	head := "# as-of: 2026-11-22\n" + strings.Join(gateDefinition.columns, ",") + "\n"
 	const good = "A,1.19,1.37,Beta,true,false,,,kubelet,measured,k8s.io/kubernetes@v1.37.0:pkg/features/kube_features.go\n"
-	if err := new(Set).readGates([]byte(head + good)); err != nil {
+	if err := new(Set).read(gateDefinition, []byte(head+good)); err != nil {
 		t.Fatal(err)
 	}
 	for name, row := range map[string]string{
@@ -73,7 +73,7 @@ func TestGateRowsWithoutOriginAreRefused(t *testing.T) {
 		"backwards":     strings.Replace(good, "1.19,1.37", "1.37,1.19", 1),
 		"twice":         good + good,
 	} {
-		if err := new(Set).readGates([]byte(head + row)); err == nil {
+		if err := new(Set).read(gateDefinition, []byte(head+row)); err == nil {
 			t.Errorf("%s: read without an error", name)
 		}
 	}

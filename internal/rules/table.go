@@ -18,43 +18,207 @@ import (
 
 const asOfMark = "# as-of:"
 
-// readTable reads CSV with a fixed header and an as-of comment and hands each
-// row on. An error names the line.
-func readTable(text []byte, columns []string, row func(fields []string) error) (asOf time.Time, err error) {
-	if asOf, err = findAsOf(text); err != nil {
-		return time.Time{}, err
-	}
-	table := csv.NewReader(bytes.NewReader(text))
-	table.Comment = '#'
-	header, err := table.Read()
+// definition is a table: its form, and how its rows become part of a Set.
+type definition struct {
+	name    string
+	columns []string
+	// keys is how many columns at the start tell a row from all others.
+	keys int
+	// stretches: rows of the same first column may be there once per stretch of
+	// minors, so that a row of a user stands for all that it overlaps.
+	stretches bool
+	embedded  *[]byte
+	// clear forgets what the rows before have put, put adds a row.
+	clear func(*Set)
+	put   func(*Set, *record) error
+}
+
+// rawTable is a table as it is written.
+type rawTable struct {
+	asOf  time.Time
+	about string
+	rows  []*record // sorted by their fields
+}
+
+// record is a row of a table. Its methods read a column each and collect what
+// is wrong with it.
+type record struct {
+	columns, fields []string
+	file            string // empty for what is embedded
+	line            int
+	problems        []error
+}
+
+func (r *record) failed(column string, err error) {
 	if err != nil {
-		return time.Time{}, fmt.Errorf("reading the header: %w", err)
-	}
-	if !slices.Equal(header, columns) {
-		return time.Time{}, fmt.Errorf("header %q: want %s", strings.Join(header, ","), strings.Join(columns, ","))
-	}
-	for {
-		fields, err := table.Read()
-		if errors.Is(err, io.EOF) {
-			return asOf, nil
-		}
-		if err != nil {
-			return time.Time{}, err
-		}
-		line, _ := table.FieldPos(0)
-		if err := row(fields); err != nil {
-			return time.Time{}, fmt.Errorf("line %d: %w", line, err)
-		}
+		r.problems = append(r.problems, fmt.Errorf("column %s: %w", column, err))
 	}
 }
 
-func findAsOf(text []byte) (time.Time, error) {
+func (r *record) text(column string) string {
+	return r.fields[slices.Index(r.columns, column)]
+}
+
+// name is a text that must not be empty.
+func (r *record) name(column string) string {
+	text := r.text(column)
+	if text == "" {
+		r.failed(column, errors.New("is empty"))
+	}
+	return text
+}
+
+func (r *record) oneOf(column string, allowed ...string) string {
+	text := r.text(column)
+	if !slices.Contains(allowed, text) {
+		r.failed(column, fmt.Errorf("%q: want one of %s", text, strings.Join(allowed, ", ")))
+	}
+	return text
+}
+
+func (r *record) bool(column string) bool {
+	return r.oneOf(column, "true", "false") == "true"
+}
+
+func (r *record) minor(column string) release.Minor {
+	minor, err := release.ParseMinor(r.text(column))
+	r.failed(column, err)
+	return minor
+}
+
+// maybeMinor is a minor, or 0 where the column is empty.
+func (r *record) maybeMinor(column string) release.Minor {
+	if r.text(column) == "" {
+		return 0
+	}
+	return r.minor(column)
+}
+
+// span reads two columns.
+func (r *record) span(first, last string) Span {
+	span := Span{r.minor(first), r.minor(last)}
+	if span.Last < span.First {
+		r.failed(last, fmt.Errorf("%s is before %s", span.Last, span.First))
+	}
+	return span
+}
+
+func (r *record) spans(column string) Spans {
+	spans, err := parseSpans(r.text(column))
+	r.failed(column, err)
+	return spans
+}
+
+func (r *record) change(column string) Change {
+	change, err := parseChange(r.text(column))
+	r.failed(column, err)
+	return change
+}
+
+func (r *record) source() Source {
+	s := Source{release.Origin(r.text("origin")), r.text("citation")}
+	switch s.Origin {
+	case release.Measured, release.Planned, release.Official:
+	default:
+		r.failed("origin", fmt.Errorf("%q: want measured, planned or official", s.Origin))
+	}
+	// What a user adds may be known from an address only.
+	if !citationForm.MatchString(s.Citation) && (r.file == "" || !strings.HasPrefix(s.Citation, "https://")) {
+		r.failed("citation", fmt.Errorf("%q: want module@version:path or repository@commit:path", s.Citation))
+	}
+	return s
+}
+
+// must notes what is wrong with the row as a whole.
+func (r *record) must(holds bool, otherwise string) {
+	if !holds {
+		r.problems = append(r.problems, errors.New(otherwise))
+	}
+}
+
+// err is everything that is wrong with the row, with its place.
+func (r *record) err() error {
+	if len(r.problems) == 0 {
+		return nil
+	}
+	err := errors.Join(r.problems...)
+	if len(r.problems) > 1 {
+		texts := make([]string, len(r.problems))
+		for i, problem := range r.problems {
+			texts[i] = problem.Error()
+		}
+		err = errors.New(strings.Join(texts, "; "))
+	}
+	return r.at(err)
+}
+
+func (r *record) at(err error) error {
+	name := strings.Join(r.fields[:min(len(r.fields), 2)], " ")
+	if r.file == "" {
+		return fmt.Errorf("line %d: %s: %w", r.line, name, err)
+	}
+	return fmt.Errorf("%s:%d: %s: %w", r.file, r.line, name, err)
+}
+
+func (d definition) key(r *record) string { return strings.Join(r.fields[:d.keys], "\x00") }
+
+// parse reads CSV with a header. The as-of day is zero where the text has none.
+// file is for errors, empty for what is embedded.
+func (d definition) parse(text []byte, file string) (*rawTable, error) {
+	t := &rawTable{}
+	var err error
+	if t.about, t.asOf, err = readHead(text); err != nil {
+		return nil, err
+	}
+	reader := csv.NewReader(bytes.NewReader(text))
+	reader.Comment = '#'
+	if _, err := reader.Read(); err != nil { // the header is known
+		return nil, fmt.Errorf("reading the header: %w", err)
+	}
+	for {
+		fields, err := reader.Read()
+		if errors.Is(err, io.EOF) {
+			return t, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		line, _ := reader.FieldPos(0)
+		t.rows = append(t.rows, &record{columns: d.columns, fields: fields, file: file, line: line})
+	}
+}
+
+// readHead reads the comments above the header: what the table is about, and
+// its as-of day.
+func readHead(text []byte) (about string, asOf time.Time, err error) {
+	var lines []string
 	for line := range strings.Lines(string(text)) {
+		comment, ok := strings.CutPrefix(line, "#")
+		if !ok {
+			break
+		}
 		if value, ok := strings.CutPrefix(line, asOfMark); ok {
-			return time.Parse(time.DateOnly, strings.TrimSpace(value))
+			if asOf, err = time.Parse(time.DateOnly, strings.TrimSpace(value)); err != nil {
+				return "", time.Time{}, fmt.Errorf("reading the day of the data: %w", err)
+			}
+			continue
+		}
+		if !strings.Contains(comment, "SPDX-License-Identifier") {
+			lines = append(lines, strings.TrimSpace(comment))
 		}
 	}
-	return time.Time{}, fmt.Errorf("no line %q with the day of the data", asOfMark+" YYYY-MM-DD")
+	return strings.Join(lines, " "), asOf, nil
+}
+
+// header is the first line that is no comment, as fields.
+func header(text []byte) ([]string, error) {
+	reader := csv.NewReader(bytes.NewReader(text))
+	reader.Comment = '#'
+	fields, err := reader.Read()
+	if err != nil {
+		return nil, fmt.Errorf("reading the header: %w", err)
+	}
+	return fields, nil
 }
 
 // citationForm is module@version:path or repository@commit:path.

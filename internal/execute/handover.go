@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"perennial.dev/perennial/internal/fact"
@@ -20,6 +21,9 @@ const (
 	// both were measured (k8s.io/apiserver 1.36, 40 to 150 ms and some ms).
 	pollEvery = 2 * time.Millisecond
 	goAway    = 20 * time.Millisecond
+	// beforeClosing is how long before its port closes the connections of an
+	// API server are held that first serves on for some time.
+	beforeClosing = 200 * time.Millisecond
 	// watchEvery is between two looks at what carries the clients over.
 	watchEvery = time.Second
 	// carryPatience is how long what carries the clients over may take to stand.
@@ -135,6 +139,14 @@ func (r *Runner) exchange(ctx context.Context, s plan.Step) error {
 	if !ok || replaced(main, s) || !r.Hands.Listens(s.Stop.PID, s.Bridge.Port) {
 		return r.accompany(ctx, s, nil)
 	}
+	ended := make(chan error, 1)
+	end := sync.OnceFunc(func() { go func() { ended <- r.Hands.Stop(ctx, *s.Stop) }() })
+	if delay := s.Stop.Delay.Duration; delay > beforeClosing {
+		end()
+		if err := r.Sleep(ctx, delay-beforeClosing); err != nil {
+			return errors.Join(err, <-ended)
+		}
+	}
 	release := func() error { return nil }
 	if s.Bridge.Hold {
 		count, free, err := r.Hands.Hold(ctx, *s.Bridge, s.Stop.PID, s.Bridge.Port)
@@ -145,8 +157,7 @@ func (r *Runner) exchange(ctx context.Context, s plan.Step) error {
 			r.tell(s, "", "going on without holding the kept connections: "+err.Error())
 		}
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- r.Hands.Stop(ctx, *s.Stop) }()
+	end()
 	err = r.untilClosed(ctx, s.Stop.PID, s.Bridge.Port, ended)
 	if err = errors.Join(err, release()); err != nil {
 		return errors.Join(err, <-ended)

@@ -66,10 +66,11 @@ type world struct {
 	held          map[int]time.Time
 	acts, killAt  int
 	dead          bool
-	noStandby     bool // its image is missing
-	neverReady    bool // it runs, and that is all
-	mainBroken    bool // it does not start again
-	nat           bool // a standby that has died is still steered to
+	noStandby     bool          // its image is missing
+	neverReady    bool          // it runs, and that is all
+	mainBroken    bool          // it does not start again
+	nat           bool          // a standby that has died is still steered to
+	delay         time.Duration // the API server's --shutdown-delay-duration
 	wrong         []string
 	onAct         func(name string)
 	acted         []string
@@ -85,6 +86,15 @@ func newWorld(t *testing.T) *world {
 	w.run(&w.main, "6443")
 	w.now = w.now.Add(time.Minute)
 	return w
+}
+
+// servesOn gives the API server a --shutdown-delay-duration.
+func (w *world) servesOn(delay time.Duration) {
+	w.delay = delay
+	flag := "--shutdown-delay-duration=" + delay.String()
+	manifest := podOf("kube-apiserver", "6443")
+	w.files[manifests+"kube-apiserver.yaml"] = []byte(strings.Replace(manifest, "]", ", "+flag+"]", 1))
+	w.main.args = append(w.main.args, flag)
 }
 
 func podOf(name, port string) string {
@@ -143,6 +153,9 @@ func (w *world) kubelet(s *server, file, port string, broken bool) {
 func (w *world) terminate(s *server) {
 	if s.closes.IsZero() {
 		s.closes, s.ends = w.now.Add(100*time.Millisecond), w.now.Add(20*time.Second)
+		if s.port == "6443" {
+			s.closes, s.ends = s.closes.Add(w.delay), s.ends.Add(w.delay)
+		}
 		if s.port == "6443" && !w.guard {
 			w.complain("the service kubernetes has no endpoints")
 		}
@@ -421,6 +434,35 @@ func TestHandover(t *testing.T) {
 	w.clean()
 	if w.main.pid == before {
 		t.Error("the API server is the process from before")
+	}
+}
+
+// Connections are held when the port closes, and that is as long after SIGTERM
+// as the API server serves on.
+func TestHandoverOfOneThatServesOn(t *testing.T) {
+	w := newWorld(t)
+	w.servesOn(70 * time.Second)
+	var left time.Duration
+	w.onAct = func(name string) {
+		if name == "hold" && !w.main.closes.IsZero() {
+			left = w.main.closes.Sub(w.now)
+		}
+	}
+	r, _ := w.runner()
+	sleep := r.Sleep
+	r.Sleep = func(ctx context.Context, d time.Duration) error {
+		if d > 69*time.Second && d < 70*time.Second { // its end is told beside this
+			w.stops <- <-w.stops
+		}
+		return sleep(ctx, d)
+	}
+	out, err := r.Run(context.Background(), w.handover())
+	if err != nil || out.Result != journal.Done {
+		t.Fatalf("%s %v", out.Result, err)
+	}
+	w.clean()
+	if left <= 0 || left > time.Second {
+		t.Errorf("held %s before the port closed", left)
 	}
 }
 

@@ -271,7 +271,7 @@ func (h *handover) exchange() Step {
 	if h.bridge.Hold {
 		s.Felt += "; kept connections pause for about a tenth of a second, and a kept HTTP/1.1 connection may be closed on a client that just writes"
 	}
-	s.Stop = &Stop{Component: h.api.Name, PID: h.api.Process.PID, Start: h.api.Process.Start, Args: h.api.Process.Args, Grace: Span{grace}}
+	s.Stop = ending(h.api, grace)
 	s.Expect = []Expect{
 		{Predicate: Restarted, Component: h.api.Name, After: h.api.Process.Start, Within: Span{h.o.Patience}},
 		{Predicate: Ready, Component: h.api.Name, Within: Span{h.o.Patience}},

@@ -173,9 +173,12 @@ type Stop struct {
 	PID       int       `json:"pid"`
 	Start     time.Time `json:"start"`
 	Args      []string  `json:"args"`
-	Grace     Span      `json:"grace"`          // between SIGTERM and SIGKILL
-	Unit      string    `json:"unit,omitempty"` // a systemd unit, where that is its supervisor
-	Lease     *Lease    `json:"lease,omitempty"`
+	Grace     Span      `json:"grace"` // between SIGTERM and SIGKILL
+	// Delay is for how long it serves on after SIGTERM, not ready any more, so
+	// that load balancers leave it out (--shutdown-delay-duration).
+	Delay Span   `json:"delay,omitzero"`
+	Unit  string `json:"unit,omitempty"` // a systemd unit, where that is its supervisor
+	Lease *Lease `json:"lease,omitempty"`
 }
 
 // Lease is what a component holds while it leads. When its process has ended, it

@@ -153,8 +153,10 @@ type Decision struct {
 	Etcd   *Etcd       `json:"etcd,omitempty"` // by which the endpoints are guarded
 	// StandbyPort is the port of the standby.
 	StandbyPort int `json:"standbyPort,omitempty"`
-	// Served says that other API servers of the cluster answer meanwhile.
+	// Served says that other API servers of the cluster answer meanwhile, and
+	// Drain for how long this one serves on first while it is not ready.
 	Served bool `json:"served,omitempty"`
+	Drain  Span `json:"drain,omitzero"`
 	// Outage is what a restart in place would be felt as, whatever the way.
 	Outage Outage `json:"outage"`
 }
@@ -182,7 +184,7 @@ func (g Ground) Preflight() []Preflight {
 func (g Ground) Decide() Decision {
 	d := Decision{
 		Way: ByLookup, Checks: g.Preflight(), Outage: g.inPlace(), Hold: g.HoldProblem == "" && !g.repeating(),
-		StandbyPort: g.Standby.Port, Served: len(g.Others) > 0,
+		StandbyPort: g.Standby.Port, Served: len(g.Others) > 0, Drain: Span{shutdownDelay(g.API)},
 	}
 	if d.Guard, _ = g.guard(); d.Guard == GuardLease {
 		d.Etcd = g.Etcd
@@ -234,8 +236,11 @@ func (d *Decision) InPlace(why string) {
 
 // Felt is what the restart in place is felt as.
 func (d Decision) Felt() string {
-	if d.Served {
-		return "nothing where a load balancer leads to the other API servers; clients of this one are refused for " + d.Outage.String()
+	switch {
+	case d.Served && d.Drain.Duration > 0:
+		return fmt.Sprintf("nothing where a load balancer asks for /readyz and leads to the other API servers: this one says no there and serves on for %s first; then its clients are refused for %s", d.Drain, d.Outage)
+	case d.Served:
+		return fmt.Sprintf("nothing where a load balancer leads to the other API servers; clients of this one are refused for %s, and a load balancer learns of it then: with --shutdown-delay-duration this one would first serve on and say no on /readyz", d.Outage)
 	}
 	return "the API is away for " + d.Outage.String() + "; in the cluster, the service kubernetes is for up to " + proxyLag.String() + " more, until kube-proxy has it back"
 }
@@ -243,7 +248,7 @@ func (d Decision) Felt() string {
 // proxyLag is by how much longer the service's address was refused than the
 // node's, when its only API server had taken itself out of its endpoints (1.37.0
 // and 1.32.2, kube-proxy by iptables).
-const proxyLag = 17 * time.Second
+const proxyLag = 36 * time.Second
 
 // String is how long, with its basis.
 func (o Outage) String() string {

@@ -270,6 +270,21 @@ func TestOutageInPlace(t *testing.T) {
 	}
 }
 
+// What a load balancer learns of a restart, and when.
+func TestDrain(t *testing.T) {
+	for flag, want := range map[string]string{
+		"": "with --shutdown-delay-duration this one would first serve on", "--shutdown-delay-duration=30s": "serves on for 30s first",
+		"--shutdown-delay-duration=soon": "this one would first serve on",
+	} {
+		g := firm(t)
+		g.Others = []string{"b"}
+		g.API.Flags = layout.ParseFlags([]string{"--secure-port=6443", flag})
+		if felt := g.Decide().Felt(); !strings.Contains(felt, want) {
+			t.Errorf("%q: %s", flag, felt)
+		}
+	}
+}
+
 func TestStandbyPort(t *testing.T) {
 	for _, c := range []struct {
 		main      int

@@ -21,7 +21,7 @@ func RestartStep(seen Seen, c layout.Component, why string) (Step, error) {
 	}
 	step := Step{
 		Verb: Restart, ID: fact.NodeID(seen.Layout.Node, c.Name), Title: "restart " + c.Name, Why: why, Felt: restartFelt[c.Name],
-		Stop:   &Stop{Component: c.Name, PID: c.Process.PID, Start: c.Process.Start, Args: c.Process.Args, Grace: Span{grace(c.Name)}},
+		Stop:   ending(c, grace(c.Name)),
 		Expect: []Expect{{Predicate: Restarted, Component: c.Name, After: c.Process.Start}},
 		Once:   "a restart cannot be taken back",
 	}
@@ -42,6 +42,22 @@ func RestartStep(seen Seen, c layout.Component, why string) (Step, error) {
 		}
 	}
 	return step, nil
+}
+
+// ending is the end of a component, which may take so long once it serves nobody any more.
+func ending(c layout.Component, grace time.Duration) *Stop {
+	delay := shutdownDelay(c)
+	return &Stop{Component: c.Name, PID: c.Process.PID, Start: c.Process.Start, Args: c.Process.Args, Grace: Span{grace + delay}, Delay: Span{delay}}
+}
+
+// shutdownDelay is for how long an API server serves on when it was told to end,
+// while /readyz says no (k8s.io/apiserver pkg/server/genericapiserver.go).
+func shutdownDelay(c layout.Component) time.Duration {
+	delay, err := time.ParseDuration(c.Flags.Get("shutdown-delay-duration"))
+	if err != nil || c.Name != layout.APIServer {
+		return 0
+	}
+	return max(delay, 0)
 }
 
 // telling are the components that tell anonymous clients whether they are well.

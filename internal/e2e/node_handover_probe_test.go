@@ -25,7 +25,7 @@ import (
 const slicePath = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices/kubernetes"
 
 // Of each kind, a request every so many pauses: 50, 20 and 10 a second. That
-// is 320 a second in all. With more than 400, a node with two processors
+// is 350 a second in all. With more than 400, a node with two processors
 // answers 429 while another API server starts on it.
 const (
 	often     = 1
@@ -119,6 +119,11 @@ func startHandoverProbes(n *realNode) *handoverProbes {
 	}{{"worker to node", direct}, {"worker to service", service}, {"node to node", local}} {
 		p.get("a new connection each, "+c.name, often, c.apiClient, false)
 	}
+	overIPv6 := admin.from(worker, n.addressIPv6())
+	overIPv6.tls = overIPv6.tls.Clone()
+	overIPv6.tls.ServerName = "kubernetes" // kubeadm's certificate names no address of IPv6
+	p.get("a new connection each, worker to node, IPv6", regularly, overIPv6, false)
+	p.get("kept HTTP/2, worker to node, IPv6", seldom, overIPv6, true)
 	p.get("kept HTTP/2, worker to node", often, direct, true)
 	p.get("kept HTTP/2, worker to service", regularly, service, true)
 	p.get("kept HTTP/2, node to node", regularly, local, true)

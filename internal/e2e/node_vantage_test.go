@@ -8,8 +8,10 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -61,6 +63,23 @@ func dialFrom(t *testing.T, netns string) dialFunc {
 func (c apiClient) from(dial dialFunc, address string) apiClient {
 	c.dial, c.server = dial, "https://"+address
 	return c
+}
+
+// addressIPv6 is where the node's API server is reached over IPv6: it listens on
+// all addresses, of both families.
+func (n *realNode) addressIPv6() string {
+	n.t.Helper()
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(n.Endpoint, "https://"))
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	for _, word := range strings.Fields(n.run("ip", "-6", "-oneline", "address", "show", "dev", "eth0", "scope", "global")) {
+		if prefix, err := netip.ParsePrefix(word); err == nil {
+			return net.JoinHostPort(prefix.Addr().String(), port)
+		}
+	}
+	n.t.Fatal("the node has no address of IPv6")
+	return ""
 }
 
 // loopbackCertificate is the one that a server made for itself at its start:

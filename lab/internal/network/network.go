@@ -17,11 +17,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The addresses are of the block for tests between networks (RFC 2544): nobody
-// has them.
+// The addresses are of the blocks for tests between networks (RFC 2544, and RFC
+// 5180 for IPv6): nobody has them.
 const (
 	bridge        = "perennial-lab"
 	block         = "198.18.0."
+	block6        = "2001:2::" // with the IPv4 address behind it
 	bridgeAddress = block + "1"
 	firstHost     = 2
 	hosts         = 253
@@ -83,7 +84,7 @@ func (i Interface) AttachProcess(pid int) error {
 	return i.attach("attach " + i.Netns + " " + strconv.Itoa(pid))
 }
 
-// attach needs a default route for service addresses, which the kernel
+// attach adds an address of each family. It needs a default route for service addresses, which the kernel
 // translates only after it has found a route.
 func (i Interface) attach(netns string) error {
 	if err := raiseBridge(); err != nil {
@@ -96,6 +97,7 @@ func (i Interface) attach(netns string) error {
 		"link set " + i.Link + " master " + bridge + " up",
 		in + "link set lo up",
 		in + "address add " + i.Address + "/24 dev eth0",
+		in + "address add " + block6 + i.Address + "/64 dev eth0 nodad",
 		in + "link set eth0 up",
 		in + "route add default via " + bridgeAddress,
 	} {

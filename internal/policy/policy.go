@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"perennial.dev/perennial/internal/finding"
+	"perennial.dev/perennial/internal/release"
 )
 
 // Policy holds the numbers. The zero value is not useful; start from Default
@@ -23,6 +24,9 @@ type Policy struct {
 	Keepers     []KeeperRule
 	// Copies are paths of kubeconfigs that may be copies of a node's.
 	Copies []string
+	// To is the minor that an upgrade leads to: what ends with it, or with one
+	// before it, is due. Zero where nobody asks about an upgrade.
+	To release.Minor
 }
 
 // Renewed is the threshold of what somebody renews: due when Left of its life
@@ -122,7 +126,7 @@ func (p Policy) Judge(f finding.Finding, now time.Time) Judgement {
 		Keeper: f.Keeper,
 		Class:  f.Class,
 		From:   t.from,
-		Counts: f.Class != finding.Notice || p.supportCounts(f),
+		Counts: counts(f) || p.supportCounts(f),
 	}
 	j.Verdict, j.Reason = t.verdict(f, now, j.Counts)
 	for _, a := range p.Accepted {
@@ -157,6 +161,12 @@ func (p Policy) kept(f finding.Finding) finding.Finding {
 // renewable says whether a class is about a date that a keeper can take away.
 func renewable(c finding.Class) bool {
 	return c == finding.Renewed || c == finding.SelfRenewed || c == finding.TrustAnchor
+}
+
+// counts says whether a finding moves the exit code unless its owner decides
+// otherwise: what an upgrade merely changes does not.
+func counts(f finding.Finding) bool {
+	return f.Class != finding.Notice && f.Impact != finding.Changes && f.Impact != finding.Hint
 }
 
 func (p Policy) supportCounts(f finding.Finding) bool {

@@ -200,3 +200,24 @@ func TestBeforeTheYearOne(t *testing.T) {
 		t.Errorf("due from %v, %v", from, ok)
 	}
 }
+
+func TestOnTheWay(t *testing.T) {
+	p := Default()
+	p.To = 37
+	ends := func(version string, class finding.Class, impact finding.Impact) finding.Finding {
+		return finding.Finding{Class: class, Impact: impact, End: finding.End{Version: version, Date: date("2020-01-01"), Basis: finding.Estimated}}
+	}
+	now := date("2026-11-22")
+	expect(t, p.Judge(ends("1.36", finding.Fault, finding.Breaks), now), Due, true, "1.36 is on the way to 1.37")
+	expect(t, p.Judge(ends("1.37", finding.Fault, finding.Blocks), now), Due, true, "the upgrade leads to 1.37")
+	expect(t, p.Judge(ends("1.38", finding.Fault, finding.Blocks), now), OK, true, "1.38 is beyond 1.37")
+	expect(t, p.Judge(ends("1.36", finding.Notice, finding.Changes), now), Due, false, "1.36 is on the way to 1.37")
+	expect(t, p.Judge(ends("1.36", finding.Fault, finding.Changes), now), Due, false, "1.36 is on the way to 1.37")
+	expect(t, p.Judge(ends("1.36", finding.Fault, finding.Hint), now), Due, false, "1.36 is on the way to 1.37")
+	broken := finding.Finding{Class: finding.Fault, Impact: finding.Breaks, End: finding.Now()}
+	expect(t, p.Judge(broken, now), Overdue, true, "it is broken now")
+	p.Accepted = []Acceptance{{ID: "*", Reason: "not in use", Until: date("2030-01-01")}}
+	if j := p.Judge(ends("1.36", finding.Fault, finding.Breaks), now); j.Accepted == nil || j.Counts || j.Verdict != Due {
+		t.Errorf("accepted: %+v", j)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"perennial.dev/perennial/internal/finding"
+	"perennial.dev/perennial/internal/release"
 )
 
 // threshold is the instant from which a finding is due, and the condition in
@@ -15,9 +16,19 @@ type threshold struct {
 	from  time.Time // zero for always
 	when  string    // half a sentence that is true from then on
 	known bool
+	way   *way
+}
+
+// way is how the end of a finding lies to the upgrade that is asked about.
+type way struct {
+	on   bool // the upgrade reaches it
+	what string
 }
 
 func (p Policy) threshold(f finding.Finding) threshold {
+	if w, ok := p.onTheWay(f); ok {
+		return threshold{when: w.what, known: true, way: &w}
+	}
 	switch {
 	case f.Class == finding.Lingering:
 		return threshold{when: "the old one is still in use", known: true}
@@ -42,6 +53,22 @@ func (p Policy) threshold(f finding.Finding) threshold {
 	default:
 		return threshold{from: f.End.Date, when: "its date has come", known: true}
 	}
+}
+
+// onTheWay looks where the end of a finding lies on an upgrade; not ok where
+// nobody asks about one, or it does not end with a version.
+func (p Policy) onTheWay(f finding.Finding) (way, bool) {
+	ends, err := release.ParseMinor(f.End.Version)
+	if p.To == 0 || f.End.Version == "" || err != nil {
+		return way{}, false
+	}
+	switch {
+	case ends > p.To:
+		return way{what: fmt.Sprintf("%s is beyond %s", ends, p.To)}, true
+	case ends == p.To:
+		return way{true, fmt.Sprintf("the upgrade leads to %s", ends)}, true
+	}
+	return way{true, fmt.Sprintf("%s is on the way to %s", ends, p.To)}, true
 }
 
 func (p Policy) renewed(f finding.Finding) threshold {
@@ -97,6 +124,10 @@ func (t threshold) verdict(f finding.Finding, now time.Time, counts bool) (Verdi
 	switch {
 	case !t.known:
 		return Unknown, t.when
+	case t.way != nil && t.way.on:
+		return Due, t.when
+	case t.way != nil:
+		return OK, t.when
 	case now.Before(t.from):
 		return OK, "not due before " + t.from.UTC().Format(time.DateOnly)
 	case f.Class == finding.Weakness, f.Class == finding.Notice && !counts:

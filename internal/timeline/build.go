@@ -22,6 +22,7 @@ type Envelope struct {
 	Tool       string    // name and version of this program
 	Note       fact.Text // of a record, such as that it is another machine's
 	Scope      Scope
+	Upgrade    *Way // the upgrade that is asked about; nil for none
 }
 
 // Build merges findings that several looks have of the same thing, judges them
@@ -43,10 +44,16 @@ func Build(fs []finding.Finding, us []fact.Unseen, p policy.Policy, now time.Tim
 	}
 	t.Scope.Endpoints = append([]string{}, t.Scope.Endpoints...)
 	t.Scope.Counts.Unseen = len(t.Unseen)
+	if env.Upgrade != nil {
+		fs, p.To = env.Upgrade.dated(fs), env.Upgrade.To
+	}
 	for _, m := range merge(fs) {
 		t.Items = append(t.Items, judge(m, p, now))
 	}
 	slices.SortFunc(t.Items, worstFirst)
+	if env.Upgrade != nil {
+		t.Upgrade = env.Upgrade.summary(t.Items)
+	}
 	t.Summary = summarize(t.Items)
 	t.Reasons = reasons(t)
 	t.ExitCode = ExitCode(t)

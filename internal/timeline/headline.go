@@ -15,6 +15,17 @@ import (
 // what stops it. Items are sorted.
 func headline(t Timeline) string {
 	s := stopping(t)
+	if t.Upgrade != nil {
+		if s == (stop{}) {
+			return t.onTheWay()
+		}
+		return t.onTheWay() + " " + t.sentence(s)
+	}
+	return t.sentence(s)
+}
+
+// sentence says what stops by date, or is broken.
+func (t Timeline) sentence(s stop) string {
 	switch {
 	case s.whole != nil && t.At.After(s.whole.End.Date):
 		return t.stops(*s.whole) + brokenToo(s)
@@ -48,7 +59,7 @@ func stopping(t Timeline) stop {
 	for n := range t.Items {
 		i := &t.Items[n]
 		switch {
-		case !stopper(*i):
+		case !stopper(*i), i.End.Version != "":
 		case i.End.Now && i.Class != finding.Lingering:
 			// All the others depend on the clock.
 			if s.broken++; s.first == nil || i.Code == finding.ClockSuspect {

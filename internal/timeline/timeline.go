@@ -34,7 +34,8 @@ type Timeline struct {
 	ExitCode   int            `json:"exitCode"`
 	Reasons    []Reason       `json:"reasons"` // of the exit code, worst first
 	Summary    Summary        `json:"summary"`
-	Items      []Item         `json:"items"` // worst first, then by end, then by ID
+	Upgrade    *Upgrade       `json:"upgrade,omitempty"` // where one was asked about
+	Items      []Item         `json:"items"`             // worst first, then by end, then by ID
 	Unseen     []fact.Unseen  `json:"unseen"`
 }
 
@@ -44,6 +45,8 @@ type Scope struct {
 	Root          string    `json:"root,omitempty"`          // the file system, "/" for the running machine
 	KubernetesDir string    `json:"kubernetesDir,omitempty"` // as the node sees it
 	Endpoints     []string  `json:"endpoints"`               // host:port, asked to be looked at from outside
+	Documents     []string  `json:"documents,omitempty"`     // files and directories, as they were given; - for standard input
+	Server        string    `json:"server,omitempty"`        // the URL of the API whose objects were looked at
 	Counts        Counts    `json:"counts"`
 }
 
@@ -53,7 +56,9 @@ type Counts struct {
 	Certificates int `json:"certificates"` // different ones, in files and served
 	Endpoints    int `json:"endpoints"`    // that answered
 	Processes    int `json:"processes"`
-	Unseen       int `json:"unseen"` // could not be looked at
+	Documents    int `json:"documents,omitempty"` // of the Kubernetes API, in files
+	Objects      int `json:"objects,omitempty"`   // of the cluster
+	Unseen       int `json:"unseen"`              // could not be looked at
 }
 
 // Reason is one cause for an exit code. The first is the one that won.

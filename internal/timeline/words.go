@@ -131,6 +131,9 @@ var clauses = []clause{
 // phraseOf is what people call the thing: a credential by its use, a release by
 // its version.
 func phraseOf(i Item) string {
+	if i.Object != nil {
+		return objectPhrase(*i.Object)
+	}
 	if i.Code != finding.SupportEnds {
 		return credentialOf(i.ID).phrase
 	}
@@ -145,6 +148,9 @@ func phraseOf(i Item) string {
 // title says what happens, or has happened, as half a sentence.
 func title(i Item, at time.Time) string {
 	phrase := phraseOf(i)
+	if format, ok := upgradeClauses[i.Code]; ok {
+		return fmt.Sprintf(format, phrase)
+	}
 	for _, c := range clauses {
 		if c.code != i.Code {
 			continue

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package upgrade
+
+import (
+	"fmt"
+	"strings"
+
+	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/finding"
+	"perennial.dev/perennial/internal/release"
+	"perennial.dev/perennial/internal/rules"
+)
+
+// configKinds judges the configuration files of components by the versions that
+// they are written in.
+func (j *Judge) configKinds(node string) []finding.Finding {
+	var found []finding.Finding
+	for _, f := range j.mine {
+		d, ok := f.(fact.ConfigDocument)
+		if !ok || d.APIVersion == "" {
+			continue
+		}
+		row, known := j.rules.ConfigKind(d.Component, rules.ParseAPIVersion(string(d.APIVersion), string(d.Type)))
+		if !known {
+			continue // of no measured minor, or of another program
+		}
+		if f, ok := j.configKind(node, d, row); ok {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+func (j *Judge) configKind(node string, d fact.ConfigDocument, row rules.ConfigKind) (finding.Finding, bool) {
+	u := unit{component: d.Component, id: nodeID(node, d.Component)}
+	if !strings.HasPrefix(d.Path, "/") {
+		u.id = "cluster/" + d.Component
+	}
+	id := u.thing("config", string(d.Type))
+	fill := func(f finding.Finding) (finding.Finding, bool) {
+		f.Evidence.Path = d.Path
+		f.Fix = j.configFix(d, row)
+		if d.Line > 0 {
+			noteArg(&f, fmt.Sprintf("line %d: apiVersion: %s", d.Line, d.APIVersion))
+		}
+		if d.Flag != "" {
+			noteArg(&f, "--"+d.Flag)
+		}
+		return f, true
+	}
+	for _, m := range j.hops() {
+		if row.Known.Has(m) || m < row.Known[0].First {
+			continue
+		}
+		source := row.Removed.Source
+		if row.Removed.IsZero() {
+			source = row.Source
+		}
+		f := u.blocks(finding.ConfigKindRemoved, id, at(m, finding.Measured), source)
+		f.RemovedIn = removedBefore(row.Known, m).String()
+		f.Effect = fmt.Sprintf("%s %s does not read %s and does not start with it", d.Component, m, row.GroupVersionKind)
+		if d.Component == "kubeadm" {
+			f.Effect = fmt.Sprintf("kubeadm %s does not read %s and refuses to go on", m, row.GroupVersionKind)
+		}
+		return fill(f)
+	}
+	if !row.Deprecated.In(j.way.To) {
+		return finding.Finding{}, false
+	}
+	end := at(j.bites(row.Deprecated.Minor), basis(row.Deprecated.Origin))
+	if !row.Removed.IsZero() {
+		end = at(row.Removed.Minor, basis(row.Removed.Origin))
+	}
+	f := u.hint(finding.ConfigKindDeprecated, id, end, row.Deprecated.Source)
+	f.Effect = fmt.Sprintf("%s warns of %s since %s", d.Component, row.GroupVersionKind, row.Deprecated.Minor)
+	return fill(f)
+}
+
+// configFix names the version to write instead: the best that the minor before
+// the end and the last one of the way both read.
+func (j *Judge) configFix(d fact.ConfigDocument, row rules.ConfigKind) string {
+	to := min(j.way.To, j.rules.Newest())
+	best := rules.ConfigKind{}
+	for _, other := range j.rules.ConfigKinds(d.Component, to) {
+		if other.Group != row.Group || other.Kind != row.Kind || other.Version == row.Version {
+			continue
+		}
+		if best.Kind == "" || j.better(other, best) {
+			best = other
+		}
+	}
+	path := fact.Text(d.Path).String()
+	switch {
+	case d.Component == "kubeadm" && strings.HasPrefix(d.Path, "/"):
+		return "kubeadm config migrate --old-config " + path + " --new-config NEW, with a kubeadm that still reads the old version"
+	case best.Kind == "":
+		return "take the document out of " + path
+	}
+	return fmt.Sprintf("in %s, replace `apiVersion: %s` by `apiVersion: %s`", path, d.APIVersion, best.APIVersion())
+}
+
+// better prefers what the minor that runs reads, too, then what is more stable.
+func (j *Judge) better(a, b rules.ConfigKind) bool {
+	now := func(k rules.ConfigKind) bool {
+		return k.Known.Has(release.Minor(max(int(j.way.From), int(rules.Oldest))))
+	}
+	if now(a) != now(b) {
+		return now(a)
+	}
+	if stability(a.Version) != stability(b.Version) {
+		return stability(a.Version) > stability(b.Version)
+	}
+	return a.Version > b.Version
+}

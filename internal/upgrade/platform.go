@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package upgrade
+
+import (
+	"fmt"
+	"strings"
+
+	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/finding"
+	"perennial.dev/perennial/internal/layout"
+	"perennial.dev/perennial/internal/release"
+	"perennial.dev/perennial/internal/rules"
+)
+
+// platform judges the machine below the kubelet.
+func (j *Judge) platform(l layout.Layout) []finding.Finding {
+	var found []finding.Finding
+	for _, f := range j.mine {
+		p, ok := f.(fact.Platform)
+		if !ok {
+			continue
+		}
+		if p.Cgroup == 1 {
+			found = append(found, j.cgroup(l, p)...)
+		}
+		found = append(found, j.runtime(l, p)...)
+	}
+	return found
+}
+
+// failCgroupV1 is the setting of the KubeletConfiguration that makes a kubelet
+// refuse to start on control groups of version 1.
+const failCgroupV1 = "failCgroupV1"
+
+func (j *Judge) cgroup(l layout.Layout, p fact.Platform) []finding.Finding {
+	set := j.cgroupSetting()
+	row, ok := j.firstRefusal()
+	if !ok {
+		return nil
+	}
+	u := unit{component: layout.Kubelet, id: nodeID(l.Node, layout.Kubelet)}
+	id := u.thing("platform", "cgroup")
+	f := u.blocks(finding.CgroupV1, id, at(j.bites(row.First), finding.Measured), row.Source)
+	f.Effect = fmt.Sprintf("the machine has control groups of version 1: the kubelet of %s does not start on it", f.End.Version)
+	f.Fix = "boot with systemd.unified_cgroup_hierarchy=1 (kernel command line), on a system that supports it; to put it off, set failCgroupV1: false in the KubeletConfiguration"
+	if p.Kernel != "" {
+		f.Evidence.Notes = append(f.Evidence.Notes, "kernel "+p.Kernel)
+	}
+	switch {
+	case set != nil && !*set:
+		f.Impact, f.Class, f.RemovedIn = finding.Hint, finding.Notice, ""
+		f.Effect = "the machine has control groups of version 1, and failCgroupV1: false lets the kubelet start on it for as long as that is there"
+	case row.First > j.way.To:
+		f.Impact, f.Class = finding.Hint, finding.Notice
+	}
+	return []finding.Finding{f}
+}
+
+// cgroupSetting is what the kubelet's own configuration says; nil for nothing.
+func (j *Judge) cgroupSetting() *bool {
+	for _, f := range j.mine {
+		if k, ok := f.(fact.KubeletConfig); ok && k.Node == "" && k.FailCgroupV1 != nil {
+			return k.FailCgroupV1
+		}
+	}
+	return nil
+}
+
+// firstRefusal is the stretch of minors in which the setting is true by default.
+func (j *Judge) firstRefusal() (rules.FlagDefault, bool) {
+	for _, d := range j.rules.Defaults(layout.Kubelet, failCgroupV1) {
+		if d.Value == "true" {
+			return d, true
+		}
+	}
+	return rules.FlagDefault{}, false
+}
+
+// runtimes are the container runtimes that a kubelet can no longer use.
+var runtimes = []struct {
+	prefix   string // of the name with the version
+	before   []int  // versions below it; nil for all
+	since    release.Minor
+	because  string
+	fix      string
+	citation string
+}{
+	{"containerd://", []int{1, 6}, 26, "it speaks only version v1alpha2 of the runtime interface",
+		"update containerd to 1.6 or later first", "k8s.io/kubernetes@v1.26.0:pkg/kubelet/cri/remote/remote_runtime.go"},
+}
+
+func (j *Judge) runtime(l layout.Layout, p fact.Platform) []finding.Finding {
+	for _, r := range runtimes {
+		version, ok := strings.CutPrefix(string(p.Runtime), r.prefix)
+		if !ok || !j.way.Reaches(r.since) || !below(version, r.before) {
+			continue
+		}
+		u := unit{component: layout.Kubelet, id: nodeID(l.Node, layout.Kubelet)}
+		f := u.blocks(finding.RuntimeTooOld, u.thing("platform", "runtime"), at(j.bites(r.since), finding.Measured), rules.Source{})
+		f.Rule = &finding.Rule{Origin: finding.Measured, Citation: r.citation}
+		f.Effect = fmt.Sprintf("the kubelet of %s cannot use %s: %s", r.since, p.Runtime, r.because)
+		f.Fix, f.Evidence.Version = r.fix, p.Runtime
+		return []finding.Finding{f}
+	}
+	return nil
+}
+
+// below compares the numbers at the start of a version.
+func below(version string, least []int) bool {
+	parts := strings.SplitN(strings.TrimPrefix(version, "v"), ".", len(least)+1)
+	for i, want := range least {
+		got := 0
+		if i >= len(parts) {
+			return false
+		}
+		if _, err := fmt.Sscanf(parts[i], "%d", &got); err != nil {
+			return false
+		}
+		if got != want {
+			return got < want
+		}
+	}
+	return false
+}

@@ -62,6 +62,7 @@ var Packages = []Package{
 	{Floor: 1, Dir: "internal/policy", Line: "when a finding is due, for whom, and what its owner accepts", May: []string{yaml}},
 	{Floor: 1, Dir: "internal/release", Line: "the release calendar: support ends, skew, upgrade paths; from embedded tables"},
 	{Floor: 1, Dir: "internal/rules", Line: "what each minor serves and refuses: API kinds, feature gates, admission plugins; from embedded tables"},
+	{Floor: 1, Dir: "internal/schedule", Line: "maintenance windows, days off, zones and clock changes; by how much nodes keep apart"},
 	{Floor: 1, Dir: "internal/support", Line: "when the support of the running releases ends"},
 	{Floor: 1, Dir: "internal/timeline", Line: "merge, judge at one instant, sort; headline, worst verdict, exit codes"},
 	{Floor: 1, Dir: "internal/upgrade", Line: "what an upgrade takes from components and API clients"},

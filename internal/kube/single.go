@@ -51,7 +51,16 @@ func NotFound(err error) bool { return apierrors.IsNotFound(err) }
 
 // NotListed says whether the server cannot list what it says that it serves: it
 // was taken away meanwhile, or there is no such method.
-func NotListed(err error) bool { return apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err) }
+func NotListed(err error) bool {
+	return apierrors.IsNotFound(err) || apierrors.IsMethodNotSupported(err)
+}
 
 // Busy says whether the server had too much to do.
 func Busy(err error) bool { return apierrors.IsTooManyRequests(err) }
+
+// Unreachable says whether nobody answered: no name, no route, refused, another
+// cluster's certificate, or silence.
+func Unreachable(err error) bool {
+	var status apierrors.APIStatus
+	return err != nil && !errors.As(err, &status) && !errors.Is(err, ErrGarbled) && !errors.Is(err, ErrForbidden)
+}

@@ -198,7 +198,7 @@ func (o *changeOptions) propose(ctx context.Context, b *bench, p plan.Plan) erro
 }
 
 func (o *changeOptions) render(b *bench, p plan.Plan) error {
-	format, err := report.ParseFormat(o.output)
+	format, err := report.ParseFormat(o.output, report.Documents...)
 	if err != nil {
 		return usageError{err}
 	}

@@ -78,7 +78,7 @@ func (o *releasesOptions) run(s Streams) error {
 	if err != nil {
 		return err
 	}
-	format, err := report.ParseFormat(o.output)
+	format, err := report.ParseFormat(o.output, report.Documents...)
 	if err != nil {
 		return usageError{err}
 	}

@@ -15,6 +15,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf16"
@@ -23,6 +24,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/finding"
 	"perennial.dev/perennial/internal/timeline"
 )
 
@@ -45,6 +47,8 @@ const (
 	FormatWide  Format = "wide"
 	FormatJSON  Format = "json"
 	FormatYAML  Format = "yaml"
+	FormatSARIF Format = "sarif"
+	FormatJUnit Format = "junit"
 )
 
 // FormatInfo explains a format.
@@ -59,16 +63,24 @@ var Formats = []FormatInfo{
 	{FormatWide, "the table with issuers, serials, fingerprints and paths, not fitted"},
 	{FormatJSON, "for programs; the schema is published and only grows"},
 	{FormatYAML, "the same fields as json, with unsafe characters shown as \\x1b or \\u202e"},
+	{FormatSARIF, "what is not ok as results of static analysis, for code scanning (SARIF 2.1.0)"},
+	{FormatJUnit, "a test for each item, failed where it is due, for CI (JUnit's XML)"},
 }
 
-// ParseFormat finds a format by its name.
-func ParseFormat(s string) (Format, error) {
-	names := make([]string, len(Formats))
-	for i, f := range Formats {
+// Documents are the formats of what is no timeline.
+var Documents = []Format{FormatTable, FormatJSON, FormatYAML}
+
+// ParseFormat finds a format by its name: one of those given, else any.
+func ParseFormat(s string, of ...Format) (Format, error) {
+	var names []string
+	for _, f := range Formats {
+		if len(of) > 0 && !slices.Contains(of, f.Format) {
+			continue
+		}
 		if s == string(f.Format) {
 			return f.Format, nil
 		}
-		names[i] = string(f.Format)
+		names = append(names, string(f.Format))
 	}
 	return "", fmt.Errorf("unknown output format %q: want one of %s", fact.Text(s), strings.Join(names, ", "))
 }
@@ -83,9 +95,50 @@ func Timeline(w io.Writer, f Format, t timeline.Timeline, o Options) error {
 		return JSON(w, t)
 	case FormatYAML:
 		return YAML(w, t)
+	case FormatSARIF:
+		return SARIF(w, []timeline.Timeline{t})
+	case FormatJUnit:
+		return JUnit(w, []timeline.Timeline{t})
 	}
 	_, err := ParseFormat(string(f))
 	return err
+}
+
+// list is several timelines, one for each cluster.
+type list struct {
+	APIVersion string              `json:"apiVersion"`
+	Kind       string              `json:"kind"`
+	Items      []timeline.Timeline `json:"items"`
+}
+
+// Timelines writes the timelines of several clusters: one below the other in a
+// table, as one document in the other formats.
+func Timelines(w io.Writer, f Format, ts []timeline.Timeline, o Options) error {
+	if len(ts) == 1 {
+		return Timeline(w, f, ts[0], o)
+	}
+	all := list{APIVersion: finding.APIVersion, Kind: timeline.Kind + "List", Items: ts}
+	switch f {
+	case FormatJSON:
+		return JSON(w, all)
+	case FormatYAML:
+		return YAML(w, all)
+	case FormatSARIF:
+		return SARIF(w, ts)
+	case FormatJUnit:
+		return JUnit(w, ts)
+	}
+	for n, t := range ts {
+		if n > 0 {
+			if _, err := fmt.Fprintln(w); err != nil {
+				return fmt.Errorf("writing the report: %w", err)
+			}
+		}
+		if err := Timeline(w, f, t, o); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // JSON writes a value as indented JSON. Unsafe characters are escaped, so that
@@ -101,21 +154,29 @@ func JSON(w io.Writer, v any) error {
 // escape writes what package json leaves as it is and a terminal does not. All
 // but ASCII stands inside strings.
 func escape(body []byte) []byte {
-	var out bytes.Buffer
-	for len(body) > 0 {
-		r, n := utf8.DecodeRune(body)
-		switch {
-		case r < 0x7f || !unsafe(r):
-			out.Write(body[:n])
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			fmt.Fprintf(&out, `\u%04x\u%04x`, high, low)
-		default:
-			fmt.Fprintf(&out, `\u%04x`, r)
+	var out []byte
+	kept := 0 // what of the body is in out
+	for n := 0; n < len(body); {
+		if body[n] < 0x7f {
+			n++
+			continue
 		}
-		body = body[n:]
+		r, size := utf8.DecodeRune(body[n:])
+		if unsafe(r) {
+			out = append(out, body[kept:n]...)
+			if high, low := utf16.EncodeRune(r); r > 0xffff {
+				out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
+			} else {
+				out = fmt.Appendf(out, `\u%04x`, r)
+			}
+			kept = n + size
+		}
+		n += size
 	}
-	return out.Bytes()
+	if kept == 0 {
+		return body
+	}
+	return append(out, body[kept:]...)
 }
 
 func unsafe(r rune) bool { return plain(string(r)) != string(r) }

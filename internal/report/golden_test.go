@@ -199,7 +199,7 @@ func TestFormats(t *testing.T) {
 		}
 	}
 	_, err := ParseFormat("xml\x1b[31m")
-	want := `unknown output format "xml\\x1b[31m": want one of table, wide, json, yaml`
+	want := `unknown output format "xml\\x1b[31m": want one of table, wide, json, yaml, sarif, junit`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}

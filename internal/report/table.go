@@ -14,13 +14,14 @@ import (
 	"perennial.dev/perennial/internal/timeline"
 )
 
-// Table writes a timeline for people: what was looked at, the headline, what is
-// broken, the credentials by their end, what else is worth knowing, what was
+// Table writes a timeline for people: what was looked at, the headline, what an
+// upgrade runs into where one is asked about, what is broken, the credentials by their end, what else is worth knowing, what was
 // not seen, and the next command. It fits the width, but for the next command,
 // which is left in one piece for copying; with Wide nothing is fitted.
 func Table(w io.Writer, t timeline.Timeline, o Options) error {
 	v := newView(t, o)
 	v.head()
+	v.upgrade()
 	v.notes(v.broken)
 	v.table()
 	v.notes(v.beside)
@@ -39,10 +40,13 @@ type view struct {
 	broken []timeline.Item // one line each, above the table
 	rows   []timeline.Item // the table
 	beside []timeline.Item // one line each, below the table
+
+	brokenNow []timeline.Item            // that an upgrade is about
+	byHop     map[string][]timeline.Item // of the upgrade; "" for what lies beyond it
 }
 
 func newView(t timeline.Timeline, o Options) *view {
-	v := &view{page: page{width: o.Width, color: o.Color}, t: t, o: o, now: o.Now}
+	v := &view{page: page{width: o.Width, color: o.Color}, t: t, o: o, now: o.Now, byHop: map[string][]timeline.Item{}}
 	if v.now.IsZero() {
 		v.now = t.At
 	}
@@ -53,6 +57,8 @@ func newView(t timeline.Timeline, o Options) *view {
 	}
 	for _, i := range t.Items {
 		switch {
+		case t.Upgrade != nil && i.OfUpgrade():
+			v.sortIn(i)
 		case expiry(i.Code) && !i.End.Now && !i.End.None():
 			v.rows = append(v.rows, i)
 			if i.Accepted != nil {
@@ -76,11 +82,14 @@ func expiry(c finding.Code) bool {
 // onlyNode is the node that all IDs have in common.
 func onlyNode(items []timeline.Item) string {
 	node := ""
-	for n, i := range items {
-		if n > 0 && i.ID.Node() != node || i.ID.Name() == "" {
+	for _, i := range items {
+		switch {
+		case i.OfUpgrade(): // told by its whole ID
+		case node != "" && i.ID.Node() != node, i.ID.Name() == "":
 			return ""
+		default:
+			node = i.ID.Node()
 		}
-		node = i.ID.Node()
 	}
 	return node
 }
@@ -135,7 +144,15 @@ func scopeLine(t timeline.Timeline) string {
 		}
 		where = append(where, strings.Join(endpoints, ", ")+" from outside")
 	}
-	if t.Cluster != "" {
+	if n := len(s.Documents); n > 0 {
+		where = append(where, documents(s.Documents))
+	}
+	switch {
+	case s.Server != "" && t.Cluster != "":
+		where = append(where, "the cluster "+plain(t.Cluster)+" at "+plain(s.Server))
+	case s.Server != "":
+		where = append(where, "the cluster at "+plain(s.Server))
+	case t.Cluster != "":
 		where = append(where, "of cluster "+plain(t.Cluster))
 	}
 	if len(where) == 0 {
@@ -143,14 +160,37 @@ func scopeLine(t timeline.Timeline) string {
 	}
 	c := s.Counts
 	counts := []string{count(c.Files, "file"), count(c.Certificates, "certificate"), count(c.Endpoints, "endpoint"), count(c.Processes, "process")}
-	if s.Root == "" {
+	switch {
+	case s.Root == "" && len(s.Documents) > 0:
+		counts = []string{count(c.Documents, "document")}
+	case s.Root == "" && s.Server != "":
+		counts = []string{count(c.Objects, "object")}
+	case s.Root == "":
 		counts = []string{count(c.Endpoints, "endpoint"), count(c.Certificates, "certificate")}
+	case s.Server != "":
+		counts = append(counts, count(c.Objects, "object"))
 	}
 	notSeen := "everything that was found could be looked at"
 	if c.Unseen > 0 {
 		notSeen = fmt.Sprintf("%d could not be looked at", c.Unseen)
 	}
 	return fmt.Sprintf("Looked at %s: %s; %s.", strings.Join(where, " and "), strings.Join(counts, ", "), notSeen)
+}
+
+// documents names the files and directories that were given.
+func documents(all []string) string {
+	const most = 3
+	names := make([]string, 0, most)
+	for n, d := range all {
+		switch {
+		case n == most:
+			return strings.Join(names, ", ") + fmt.Sprintf(" and %d more", len(all)-n)
+		case d == "-":
+			d = "standard input"
+		}
+		names = append(names, plain(d))
+	}
+	return strings.Join(names, ", ")
 }
 
 func count(n int, noun string) string {
@@ -246,15 +286,7 @@ func (v *view) unseen() {
 			v.text(purple, fmt.Sprintf("not seen: %d more; -o wide shows them", len(v.t.Unseen)-n), 2)
 			break
 		}
-		text := plain(u.What)
-		if u.Detail != "" {
-			text += ": " + plain(u.Detail)
-		}
-		text += " (" + plain(u.Why) + ")"
-		if u.Hint != "" {
-			text += "; " + plain(u.Hint)
-		}
-		lines := wrap("not seen: "+text, v.room(2))
+		lines := wrap("not seen: "+unseenText(u), v.room(2))
 		for i, l := range lines {
 			if i == 0 {
 				v.line(strings.Replace(l, "not seen:", v.styled(purple, "not seen:"), 1))
@@ -266,12 +298,28 @@ func (v *view) unseen() {
 	v.gap()
 }
 
+func unseenText(u fact.Unseen) string {
+	text := plain(u.What)
+	if u.Detail != "" {
+		text += ": " + plain(u.Detail)
+	}
+	text += " (" + plain(u.Why) + ")"
+	if u.Hint != "" {
+		text += "; " + plain(u.Hint)
+	}
+	return text
+}
+
 // next names the command for the worst that counts.
 func (v *view) next() {
 	for _, i := range v.t.Items {
 		if i.Counts && i.Verdict != policy.OK && i.Fix != "" {
 			v.line("Next: " + v.styled(bold, strings.TrimSpace(plain(i.Fix))))
-			v.line("Why:  perennial explain " + quoted(plain(i.ID)))
+			why := quoted(plain(i.ID))
+			if i.OfUpgrade() {
+				why = quoted(plain(i.Code))
+			}
+			v.line("Why:  perennial explain " + why)
 			return
 		}
 	}

@@ -55,6 +55,7 @@ var Packages = []Package{
 	{Floor: 0, Dir: "internal/finding", Line: "what follows from facts; the one table of codes"},
 
 	{Floor: 1, Dir: "internal/credential", Line: "joins file, wire and identity into findings; how each component reloads, as data"},
+	{Floor: 1, Dir: "internal/document", Line: "the Kubernetes objects in a file, with their lines; who uses an object in which API version", May: []string{"go.yaml.in/yaml/v3"}},
 	{Floor: 1, Dir: "internal/layout", Line: "discovery: what runs here → credentials, their consumers, ports, what to look at next", May: []string{yaml}},
 	{Floor: 1, Dir: "internal/leftover", Line: "what was left when a change was cut off"},
 	{Floor: 1, Dir: "internal/pki", Line: "PEM, kubeconfigs, chains, matching keys; keys are kept as their public side", May: []string{yaml, yamlParser}},
@@ -87,6 +88,7 @@ var Packages = []Package{
 	{Floor: Tests, Dir: "internal/docs", Line: "generates the pages under docs/ and compares them"},
 	{Floor: Tests, Dir: "internal/e2e", Line: "tests the built program on real control planes of the lab"},
 	{Floor: Tests, Dir: "internal/floors", Line: "this table, and what holds the packages to it"},
+	{Floor: Tests, Dir: "internal/testlab", Line: "starts control planes of the lab"},
 	{Floor: Tests, Dir: "internal/testnode", Line: "writes a kubeadm node with real certificates into a directory"},
 }
 

@@ -93,8 +93,10 @@ type ConfigDocument struct {
 	APIVersion Text   `json:"apiVersion"`
 	Type       Text   `json:"type"` // its kind
 	// Gates are the feature gates that it sets, by name.
-	Gates   map[string]bool `json:"gates,omitempty"`
-	Problem Text            `json:"problem,omitempty"`
+	Gates map[string]bool `json:"gates,omitempty"`
+	// Files are further ones that it names, as it names them.
+	Files   []string `json:"files,omitempty"`
+	Problem Text     `json:"problem,omitempty"`
 }
 
 // Kind implements Fact.

@@ -25,7 +25,7 @@ const (
 	EtcdFault              Code = "EtcdFault"
 	EtcdStepTooSoon        Code = "EtcdStepTooSoon"
 	CgroupV1               Code = "CgroupV1"
-	RuntimeTooOld          Code = "RuntimeTooOld"
+	RuntimeTooOld          Code = "RuntimeTooOld" // seen by what nodes tell of themselves
 )
 
 // upgradeCodes are those of what an upgrade takes from components and API clients.

@@ -169,21 +169,22 @@ func (d *discovery) findNothing() {
 // discovery is the work in progress of one Discover.
 type discovery struct {
 	Layout
-	node      fact.Node
-	manifests []fact.Manifest
-	processes []fact.Process
-	kubelet   *fact.KubeletConfig
-	files     map[string]fact.File
-	listings  []fact.Listing
-	renewers  []fact.Renewer
-	shown     map[string]bool // endpoints that answered
-	bridged   bool            // there may be something of a handover in the API, too
-	wanted    map[Want]bool
-	byPath    map[string]int       // of a credential, while they are being found
-	byID      map[fact.ID]string   // the path that has the name
-	relative  map[string]bool      // paths that were said to be unseen
-	alike     map[fact.ID]int      // how many credentials wanted the name beside that one
-	trust     map[flagRef][]string // what trusted has answered
+	node        fact.Node
+	manifests   []fact.Manifest
+	processes   []fact.Process
+	kubelet     *fact.KubeletConfig
+	files       map[string]fact.File
+	listings    []fact.Listing
+	renewers    []fact.Renewer
+	shown       map[string]bool // endpoints that answered
+	pluginFiles []string        // that an AdmissionConfiguration names
+	bridged     bool            // there may be something of a handover in the API, too
+	wanted      map[Want]bool
+	byPath      map[string]int       // of a credential, while they are being found
+	byID        map[fact.ID]string   // the path that has the name
+	relative    map[string]bool      // paths that were said to be unseen
+	alike       map[fact.ID]int      // how many credentials wanted the name beside that one
+	trust       map[flagRef][]string // what trusted has answered
 }
 
 func (d *discovery) take(f fact.Fact) {
@@ -204,6 +205,8 @@ func (d *discovery) take(f fact.Fact) {
 		d.renewers = append(d.renewers, f)
 	case fact.Listing:
 		d.listings = append(d.listings, f)
+	case fact.ConfigDocument:
+		d.takeConfig(f)
 	case fact.Served:
 		d.shown[f.Endpoint] = true
 	case fact.Steering, fact.Unfinished:

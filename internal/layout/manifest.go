@@ -3,6 +3,7 @@
 package layout
 
 import (
+	"encoding/json"
 	"path"
 	"regexp"
 
@@ -93,7 +94,11 @@ type kubeletConfiguration struct {
 	Address            string `json:"address"`
 	Port               int    `json:"port"`
 	ClusterDomain      string `json:"clusterDomain"`
-	Authentication     struct {
+	// These are read leniently: what a later minor makes of them is not to
+	// hide the rest.
+	FeatureGates   json.RawMessage `json:"featureGates"`
+	FailCgroupV1   any             `json:"failCgroupV1"`
+	Authentication struct {
 		X509 struct {
 			ClientCAFile string `json:"clientCAFile"`
 		} `json:"x509"`
@@ -112,12 +117,17 @@ func ParseKubeletConfig(file string, data []byte) fact.KubeletConfig {
 		k.Problem = "it is no KubeletConfiguration"
 		return k
 	}
-	return fact.KubeletConfig{
+	k = fact.KubeletConfig{
 		Path: file, StaticPodPath: c.StaticPodPath, ClientCAFile: c.Authentication.X509.ClientCAFile,
 		TLSCertFile: c.TLSCertFile, TLSKeyFile: c.TLSPrivateKeyFile,
 		RotateCertificates: c.RotateCertificates, ServerTLSBootstrap: c.ServerTLSBootstrap,
 		Address: c.Address, Port: c.Port, ClusterDomain: c.ClusterDomain,
+		Gates: readGates(c.FeatureGates),
 	}
+	if fails, ok := c.FailCgroupV1.(bool); ok {
+		k.FailCgroupV1 = &fails
+	}
+	return k
 }
 
 var yamlLine = regexp.MustCompile(`line \d+`)

@@ -32,6 +32,7 @@ func (d *discovery) findWants() {
 			d.want(Want{Verb: LookFile, Path: p, Required: true})
 		}
 	}
+	d.wantConfigs()
 	d.wantRequests()
 	d.wantCopies()
 	d.wantRenewers()
@@ -82,6 +83,7 @@ func (d *discovery) optional(c Credential) bool {
 
 func (d *discovery) wantNode() {
 	d.want(Want{Verb: LookNode})
+	d.want(Want{Verb: LookPlatform})
 	if d.running() {
 		d.want(Want{Verb: LookProcesses})
 	}

@@ -12,6 +12,8 @@ const (
 	LookProcesses Verb = "processes" // the running machine's control-plane and kubelet processes; Inside: those of a program's name
 	LookProgram   Verb = "program"   // PID: the version that the kubelet's program says of itself
 	LookKubelet   Verb = "kubelet"   // Path: a KubeletConfiguration file
+	LookConfig    Verb = "config"    // Path: a configuration file, or a directory of them, that the Flag of a Component names
+	LookPlatform  Verb = "platform"  // the machine: its kernel and its control groups
 	LookFile      Verb = "file"      // Path: certificates, keys or a kubeconfig
 	LookListing   Verb = "listing"   // Path: a directory tree
 	LookCopies    Verb = "copies"    // Path: kubeconfigs that may be copies of the node's; one directory in it may be *
@@ -31,7 +33,7 @@ const (
 // ofPath says that a verb looks at a path of the node.
 func (v Verb) ofPath() bool {
 	switch v {
-	case LookJournal, LookManifests, LookKubelet, LookFile, LookListing, LookCopies, LookRenewers, LookView:
+	case LookJournal, LookManifests, LookKubelet, LookConfig, LookFile, LookListing, LookCopies, LookRenewers, LookView:
 		return true
 	}
 	return false
@@ -46,6 +48,8 @@ type Want struct {
 	PID      int
 	Endpoint string // host:port
 	SNI      string
+	// Component and Flag are what names a configuration file.
+	Component, Flag string
 	// Required says that a flag or a file names the path: if it is not
 	// there, that is a fact (File.Missing), not an absence.
 	Required bool

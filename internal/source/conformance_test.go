@@ -41,6 +41,22 @@ var subjects = map[string]subject{
 		m.put("etc/kubelet.yaml", "kind: KubeletConfiguration\nport: \""+strings.ReplaceAll(key, "\n", " ")+"\"\n")
 		return []layout.Want{{Verb: layout.LookKubelet, Path: "/var/lib/kubelet/config.yaml"}, {Verb: layout.LookKubelet, Path: "/etc/kubelet.yaml"}}
 	}, missing: &layout.Want{Verb: layout.LookKubelet, Path: "/no/config.yaml"}},
+	"platform": {wants: func(m *machine) []layout.Want {
+		m.put("proc/sys/kernel/osrelease", "6.1.0-13-amd64\n")
+		m.put("sys/fs/cgroup/cgroup.controllers", "cpu memory pids\n")
+		return []layout.Want{{Verb: layout.LookPlatform}}
+	}},
+	"configs": {wants: func(m *machine) []layout.Want {
+		_, key := m.pair("in a configuration")
+		m.put("etc/kubernetes/encryption.yaml", "apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources: |\n  "+strings.ReplaceAll(key, "\n", "\n  ")+"\n")
+		m.put("etc/kubernetes/broken.yaml", "a: [\n"+key)
+		m.put("etc/kubernetes/kubelet.conf.d/10-gates.conf", "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nfeatureGates: {A: true}\n")
+		var wants []layout.Want
+		for _, p := range []string{"/etc/kubernetes/encryption.yaml", "/etc/kubernetes/broken.yaml", "/etc/kubernetes/kubelet.conf.d"} {
+			wants = append(wants, layout.Want{Verb: layout.LookConfig, Path: p, Component: "kube-apiserver", Flag: "f"})
+		}
+		return wants
+	}, missing: &layout.Want{Verb: layout.LookConfig, Path: "/no/audit.yaml"}},
 	"files": {wants: func(m *machine) []layout.Want {
 		var wants []layout.Want
 		for _, name := range []string{"pki/ca.crt", "pki/ca.key", "pki/apiserver.crt", "pki/apiserver.key", "scheduler.conf"} {

@@ -115,6 +115,8 @@ func subject(w layout.Want) fact.Text {
 	switch w.Verb {
 	case layout.LookNode:
 		return "the machine"
+	case layout.LookPlatform:
+		return "the kernel and its control groups"
 	case layout.LookProcesses:
 		return "the running processes"
 	case layout.LookProgram:
@@ -133,5 +135,7 @@ func compareWants(a, b layout.Want) int {
 		cmp.Compare(a.SNI, b.SNI),
 		cmp.Compare(a.PID, b.PID),
 		cmp.Compare(a.Inside, b.Inside),
+		cmp.Compare(a.Component, b.Component),
+		cmp.Compare(a.Flag, b.Flag),
 	)
 }

@@ -32,6 +32,7 @@ var kindOrder = []fact.Kind{
 	fact.KindNode, fact.KindManifest, fact.KindProcess, fact.KindKubeletConfig, fact.KindFile,
 	fact.KindView, fact.KindListing, fact.KindServed, fact.KindVersion, fact.KindRenewer,
 	fact.KindReady, fact.KindSteering, fact.KindGuard, fact.KindHeld, fact.KindUnfinished, fact.KindLease,
+	fact.KindPlatform, fact.KindConfigDocument,
 }
 
 func identify(f fact.Fact) identity {
@@ -43,6 +44,8 @@ func identify(f fact.Fact) identity {
 		id.pid = f.PID
 	case fact.KubeletConfig:
 		id.place = f.Path
+	case fact.ConfigDocument:
+		id.place, id.pid, id.more = f.Path, f.Line, f.Component+" "+f.Flag+" "+string(f.Type)
 	case fact.File:
 		id.place = f.Path
 	case fact.View:

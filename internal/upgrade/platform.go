@@ -4,12 +4,10 @@ package upgrade
 
 import (
 	"fmt"
-	"strings"
 
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/finding"
 	"perennial.dev/perennial/internal/layout"
-	"perennial.dev/perennial/internal/release"
 	"perennial.dev/perennial/internal/rules"
 )
 
@@ -24,7 +22,6 @@ func (j *Judge) platform(l layout.Layout) []finding.Finding {
 		if p.Cgroup == 1 {
 			found = append(found, j.cgroup(l, p)...)
 		}
-		found = append(found, j.runtime(l, p)...)
 	}
 	return found
 }
@@ -75,51 +72,4 @@ func (j *Judge) firstRefusal() (rules.FlagDefault, bool) {
 		}
 	}
 	return rules.FlagDefault{}, false
-}
-
-// runtimes are the container runtimes that a kubelet can no longer use.
-var runtimes = []struct {
-	prefix   string // of the name with the version
-	before   []int  // versions below it; nil for all
-	since    release.Minor
-	because  string
-	fix      string
-	citation string
-}{
-	{"containerd://", []int{1, 6}, 26, "it speaks only version v1alpha2 of the runtime interface",
-		"update containerd to 1.6 or later first", "k8s.io/kubernetes@v1.26.0:pkg/kubelet/cri/remote/remote_runtime.go"},
-}
-
-func (j *Judge) runtime(l layout.Layout, p fact.Platform) []finding.Finding {
-	for _, r := range runtimes {
-		version, ok := strings.CutPrefix(string(p.Runtime), r.prefix)
-		if !ok || !j.way.Reaches(r.since) || !below(version, r.before) {
-			continue
-		}
-		u := unit{component: layout.Kubelet, id: nodeID(l.Node, layout.Kubelet)}
-		f := u.blocks(finding.RuntimeTooOld, u.thing("platform", "runtime"), at(j.bites(r.since), finding.Measured), rules.Source{})
-		f.Rule = &finding.Rule{Origin: finding.Measured, Citation: r.citation}
-		f.Effect = fmt.Sprintf("the kubelet of %s cannot use %s: %s", r.since, p.Runtime, r.because)
-		f.Fix, f.Evidence.Version = r.fix, p.Runtime
-		return []finding.Finding{f}
-	}
-	return nil
-}
-
-// below compares the numbers at the start of a version.
-func below(version string, least []int) bool {
-	parts := strings.SplitN(strings.TrimPrefix(version, "v"), ".", len(least)+1)
-	for i, want := range least {
-		got := 0
-		if i >= len(parts) {
-			return false
-		}
-		if _, err := fmt.Sscanf(parts[i], "%d", &got); err != nil {
-			return false
-		}
-		if got != want {
-			return got < want
-		}
-	}
-	return false
 }

@@ -66,10 +66,46 @@ func (j *Judge) Findings() []finding.Finding {
 	all := slices.Concat(j.found,
 		j.securityFindings(), j.volumeFindings(), j.userFindings(), j.kubectlFindings(), j.etcdFindings())
 	slices.SortStableFunc(all, func(a, b finding.Finding) int {
-		return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Code, b.Code), cmp.Compare(a.File, b.File),
-			cmp.Compare(a.Line, b.Line), cmp.Compare(a.Effect, b.Effect))
+		return cmp.Or(samePlace(a, b), cmp.Compare(minorOf(a), minorOf(b)), cmp.Compare(a.Effect, b.Effect))
 	})
-	return all
+	return merge(all)
+}
+
+// samePlace orders findings by what tells them apart.
+func samePlace(a, b finding.Finding) int {
+	return cmp.Or(cmp.Compare(a.ID, b.ID), cmp.Compare(a.Code, b.Code), cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line))
+}
+
+// merge makes one finding of all that say the same of one object, such as that
+// it has volumes of two kinds: the one that bites first, with what the others
+// add.
+func merge(all []finding.Finding) []finding.Finding {
+	var merged []finding.Finding
+	for _, f := range all {
+		last := len(merged) - 1
+		if last < 0 || samePlace(merged[last], f) != 0 {
+			merged = append(merged, f)
+			continue
+		}
+		into := &merged[last]
+		if f.Effect != into.Effect {
+			note(into, strings.TrimPrefix("from "+f.End.Version+" on: ", "from  on: ")+f.Effect)
+		}
+		if f.Fix != into.Fix {
+			into.Fix += "\n" + f.Fix
+		}
+		into.Evidence.Notes = append(into.Evidence.Notes, f.Evidence.Notes...)
+	}
+	return merged
+}
+
+// minorOf is the minor at which a finding bites, 0 for now.
+func minorOf(f finding.Finding) release.Minor {
+	m, err := release.ParseMinor(f.End.Version)
+	if err != nil {
+		return 0
+	}
+	return m
 }
 
 // unseenLimit is how many objects that cannot be understood are named.

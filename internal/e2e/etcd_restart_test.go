@@ -33,7 +33,7 @@ func TestRestartOfTheOnlyEtcd(t *testing.T) {
 			if info, err := os.Stat(saved[0]); err != nil || info.Mode() != 0o600 || info.Size() < 100_000 {
 				t.Errorf("%s: %+v, %v", saved[0], info, err)
 			}
-			p.run("kubectl", "create", "namespace", "after-the-restart")
+			p.Inside("kubectl", "create", "namespace", "after-the-restart")
 		})
 	}
 }

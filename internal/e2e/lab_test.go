@@ -8,98 +8,45 @@ package e2e
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/finding"
+	"perennial.dev/perennial/internal/testlab"
 	"perennial.dev/perennial/internal/timeline"
 )
 
 // versions are those to test.
 func versions(t *testing.T) []string {
 	t.Helper()
-	list := os.Getenv("LAB_TEST_VERSIONS")
-	if list == "" || os.Getenv("PERENNIAL_LAB") == "" || os.Getenv("PERENNIAL_BIN") == "" {
-		t.Skip("needs a lab: run `make test`, or set PERENNIAL_LAB, PERENNIAL_BIN and LAB_TEST_VERSIONS")
-	}
-	return strings.Split(list, ",")
+	return testlab.Versions(t, "PERENNIAL_BIN")
 }
 
 // plane is a running control plane of the lab.
-type plane struct {
-	t       *testing.T
-	name    string
-	version string
-	status
-}
-
-type status struct {
-	Dir           string `json:"dir"`
-	KubernetesDir string `json:"kubernetesDir"`
-	Endpoint      string `json:"endpoint"`
-	Components    []struct {
-		Name string `json:"name"`
-		PID  int    `json:"pid"`
-	} `json:"components"`
-}
-
-// labs counts the labs of this process, for their names.
-var labs atomic.Int64
+type plane struct{ *testlab.Plane }
 
 // up starts a control plane and takes it down when the test ends.
-func up(t *testing.T, version string, args ...string) *plane {
+func up(t *testing.T, version string, flags ...string) *plane {
 	t.Helper()
-	p := &plane{t: t, version: version, name: fmt.Sprintf("e2e-%d-%d", os.Getpid(), labs.Add(1))}
-	t.Cleanup(func() { p.lab("down", "--name", p.name) })
-	p.lab(append([]string{"up", "--name", p.name, "--version", version}, args...)...)
-	p.refresh()
-	return p
-}
-
-func (p *plane) refresh() {
-	p.t.Helper()
-	if err := json.Unmarshal([]byte(p.lab("status", "--name", p.name, "-o", "json")), &p.status); err != nil {
-		p.t.Fatalf("reading the lab's status: %v", err)
-	}
-}
-
-// lab runs the lab's program and returns what it prints.
-func (p *plane) lab(args ...string) string {
-	p.t.Helper()
-	var out, errs bytes.Buffer
-	cmd := exec.Command(os.Getenv("PERENNIAL_LAB"), args...)
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil {
-		p.t.Fatalf("lab %s: %v\n%s%s", strings.Join(args, " "), err, &out, &errs)
-	}
-	return out.String()
-}
-
-// run runs a program of the lab's version inside the lab.
-func (p *plane) run(args ...string) string {
-	p.t.Helper()
-	return p.lab(append([]string{"exec", "--name", p.name, "--"}, args...)...)
+	return &plane{testlab.Up(t, version, flags...)}
 }
 
 // perennial runs the product and returns its output and exit code.
 func (p *plane) perennial(args ...string) (string, string, int) {
-	p.t.Helper()
+	p.Helper()
 	var out, errs bytes.Buffer
 	cmd := exec.Command(os.Getenv("PERENNIAL_BIN"), args...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		p.t.Fatalf("perennial %s: %v", strings.Join(args, " "), err)
+		p.Fatalf("perennial %s: %v", strings.Join(args, " "), err)
 	}
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
@@ -107,14 +54,14 @@ func (p *plane) perennial(args ...string) (string, string, int) {
 // check runs `perennial check` on the control plane and reads its JSON. Ports
 // get more time than on a node of their own: builds may keep this machine busy.
 func (p *plane) check(args ...string) timeline.Timeline {
-	p.t.Helper()
+	p.Helper()
 	out, errs, code := p.perennial(append([]string{"check", "--kubernetes-dir", p.KubernetesDir, "-o", "json", "--timeout", "5s"}, args...)...)
 	tl, err := timeline.Read(strings.NewReader(out))
 	if err != nil {
-		p.t.Fatalf("exit %d: %v\n%s", code, err, errs)
+		p.Fatalf("exit %d: %v\n%s", code, err, errs)
 	}
 	if code != tl.ExitCode {
-		p.t.Errorf("exit code %d, the JSON says %d", code, tl.ExitCode)
+		p.Errorf("exit code %d, the JSON says %d", code, tl.ExitCode)
 	}
 	return tl
 }

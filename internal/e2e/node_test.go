@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -56,11 +57,14 @@ type realNode struct {
 	} `json:"worker"`
 }
 
+// nodes counts the nodes of this process, for their names.
+var nodes atomic.Int64
+
 // newNode makes a node, by more flags of `lab node up`, and removes it when the
 // test ends.
 func newNode(t *testing.T, version string, flags ...string) *realNode {
 	t.Helper()
-	n := &realNode{t: t, Name: fmt.Sprintf("e2e-%d-%d", os.Getpid(), labs.Add(1))}
+	n := &realNode{t: t, Name: fmt.Sprintf("e2e-%d-%d", os.Getpid(), nodes.Add(1))}
 	stop := n.downOnSignal()
 	t.Cleanup(func() {
 		n.lab("down", "--name", n.Name)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"perennial.dev/perennial/internal/finding"
+	"perennial.dev/perennial/internal/testlab"
 	"perennial.dev/perennial/internal/timeline"
 )
 
@@ -29,8 +30,7 @@ type clocked struct {
 func newClocked(t *testing.T, version string) *clocked {
 	t.Helper()
 	c := &clocked{workshop: shop(t, version), program: filepath.Join(t.TempDir(), "perennial"), clock: filepath.Join(t.TempDir(), "clock")}
-	bin := strings.TrimSpace(c.lab("build", "--version", version))
-	build := exec.Command("go", "build", "-overlay", filepath.Join(filepath.Dir(bin), "overlay/overlay.json"), "-o", c.program, "../../cmd/perennial")
+	build := exec.Command("go", "build", "-overlay", filepath.Join(filepath.Dir(testlab.Program(t, version)), "overlay/overlay.json"), "-o", c.program, "../../cmd/perennial")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building with the lab's clock: %v\n%s", err, out)
@@ -40,10 +40,10 @@ func newClocked(t *testing.T, version string) *clocked {
 
 // at runs a command with the clock so many years away.
 func (c *clocked) at(years int, code int, args ...string) string {
-	c.t.Helper()
+	c.Helper()
 	offset := time.Until(time.Now().AddDate(years, 0, 0))
 	if err := os.WriteFile(c.clock, binary.NativeEndian.AppendUint64(nil, uint64(offset)), 0o600); err != nil {
-		c.t.Fatal(err)
+		c.Fatal(err)
 	}
 	args = append(args, "--kubernetes-dir", c.KubernetesDir, "--timeout", "5s")
 	if args[0] != "check" {
@@ -56,10 +56,10 @@ func (c *clocked) at(years int, code int, args ...string) string {
 	err := cmd.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
-		c.t.Fatal(err)
+		c.Fatal(err)
 	}
 	if got := cmd.ProcessState.ExitCode(); got != code {
-		c.t.Fatalf("perennial %s, %+d years: exit code %d, want %d\n%s", strings.Join(args, " "), years, got, code, &all)
+		c.Fatalf("perennial %s, %+d years: exit code %d, want %d\n%s", strings.Join(args, " "), years, got, code, &all)
 	}
 	return all.String()
 }
@@ -104,7 +104,7 @@ func TestRenewByAWrongClock(t *testing.T) {
 				t.Errorf("taken back: %q changed", changed)
 			}
 			c.at(0, timeline.ExitOK, "renew", "admin.conf", "--any-clock")
-			c.run("kubectl", "get", "--raw", "/readyz")
+			c.Inside("kubectl", "get", "--raw", "/readyz")
 			pr.end(t)
 		})
 	}

@@ -50,7 +50,7 @@ func TestKilledWhileMaking(t *testing.T) {
 			}
 			k.create("between the two renames")
 			k.clean()
-			k.run("kubectl", "get", "--raw", "/readyz")
+			k.Inside("kubectl", "get", "--raw", "/readyz")
 			pr.end(t)
 		})
 	}
@@ -64,18 +64,18 @@ type kills struct {
 func (k *kills) at(name string) string { return filepath.Join(k.KubernetesDir, name) }
 
 func (k *kills) read(name string) []byte {
-	k.t.Helper()
+	k.Helper()
 	data, err := os.ReadFile(name)
 	if err != nil {
-		k.t.Fatal(err)
+		k.Fatal(err)
 	}
 	return data
 }
 
 func (k *kills) must(err error) {
-	k.t.Helper()
+	k.Helper()
 	if err != nil {
-		k.t.Fatal(err)
+		k.Fatal(err)
 	}
 }
 
@@ -84,7 +84,7 @@ func (k *kills) victim(moment string, names ...string) *victim {
 }
 
 func (k *kills) create(moment string) {
-	k.t.Helper()
+	k.Helper()
 	for _, ending := range []string{".crt", ".key"} {
 		k.must(os.Remove(k.at("pki/etcd/healthcheck-client" + ending)))
 	}
@@ -95,7 +95,7 @@ func (k *kills) create(moment string) {
 
 // requestAndAccept takes the CA's key away meanwhile.
 func (k *kills) requestAndAccept(moment string) {
-	k.t.Helper()
+	k.Helper()
 	key, away := k.at("pki/etcd/ca.key"), filepath.Join(k.copies, "ca.key")
 	caKey := k.read(key)
 	k.must(os.Rename(key, away))
@@ -110,7 +110,7 @@ func (k *kills) requestAndAccept(moment string) {
 	v.Requests = k.requests
 	k.killed(v)
 	if now := k.read(k.at("pki/etcd/healthcheck-client.crt")); bytes.Equal(now, old) {
-		k.t.Errorf("%s: what was signed is not in place", moment)
+		k.Errorf("%s: what was signed is not in place", moment)
 	}
 	k.must(os.Rename(away, key))
 	k.must(os.Remove(request))
@@ -119,7 +119,7 @@ func (k *kills) requestAndAccept(moment string) {
 
 // sign is what an external CA does.
 func (k *kills) sign(request, caCert, caKey []byte) []byte {
-	k.t.Helper()
+	k.Helper()
 	der := func(text []byte) []byte {
 		block, _ := pem.Decode(text)
 		return block.Bytes
@@ -140,37 +140,37 @@ func (k *kills) sign(request, caCert, caKey []byte) []byte {
 }
 
 func (k *kills) refresh(moment string) {
-	k.t.Helper()
+	k.Helper()
 	copied := filepath.Join(k.copies, "config")
 	k.must(os.WriteFile(copied, k.read(k.at("admin.conf")), 0o640))
 	v := k.victim(moment, "admin.conf")
 	v.Copies, v.Place = []string{copied}, k.copies
 	k.killed(v)
 	if !bytes.Equal(k.read(copied), k.read(k.at("admin.conf"))) {
-		k.t.Errorf("%s: the copy is not what admin.conf is", moment)
+		k.Errorf("%s: the copy is not what admin.conf is", moment)
 	}
 }
 
 func (k *kills) restore(moment string) {
-	k.t.Helper()
+	k.Helper()
 	old := k.read(k.at("admin.conf"))
-	id := idOf(k.t, k.change(timeline.ExitOK, "renew", "admin.conf"))
+	id := idOf(k.T, k.change(timeline.ExitOK, "renew", "admin.conf"))
 	v := k.victim(moment)
 	v.Undo = id
 	k.killed(v)
 	if !bytes.Equal(k.read(k.at("admin.conf")), old) {
-		k.t.Errorf("%s: admin.conf is not what it was", moment)
+		k.Errorf("%s: admin.conf is not what it was", moment)
 	}
 	if shown := k.history(); !strings.Contains(shown, id) {
-		k.t.Errorf("%s: the history does not name %s:\n%s", moment, id, shown)
+		k.Errorf("%s: the history does not name %s:\n%s", moment, id, shown)
 	}
 }
 
 func (k *kills) history() string {
-	k.t.Helper()
+	k.Helper()
 	out, errs, code := k.perennial("history", "--state", k.state)
 	if code != timeline.ExitOK {
-		k.t.Fatalf("perennial history: exit code %d\n%s", code, errs)
+		k.Fatalf("perennial history: exit code %d\n%s", code, errs)
 	}
 	return out
 }

@@ -183,7 +183,7 @@ func TestKilled(t *testing.T) {
 			}
 			w.killed(&victim{Dir: w.KubernetesDir, State: w.state, Names: []string{"apiserver"}, NewKey: true, Moment: "between the two renames"})
 			w.clean()
-			w.run("kubectl", "get", "--raw", "/readyz")
+			w.Inside("kubectl", "get", "--raw", "/readyz")
 			pr.end(t)
 		})
 	}
@@ -191,24 +191,24 @@ func TestKilled(t *testing.T) {
 
 // killed lets a victim run, and the product finish.
 func (w *workshop) killed(v *victim) {
-	w.t.Helper()
+	w.Helper()
 	time.Sleep(2 * time.Second) // processes and files must differ by more than the second in which nothing is said
 	text, err := json.Marshal(v)
 	if err != nil {
-		w.t.Fatal(err)
+		w.Fatal(err)
 	}
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), victimVariable+"="+string(text))
 	out, err := cmd.CombinedOutput()
 	status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus)
 	if !ok || !status.Signaled() || status.Signal() != syscall.SIGKILL {
-		w.t.Fatalf("%s: it was not killed: %v\n%s", v.Moment, err, out)
+		w.Fatalf("%s: it was not killed: %v\n%s", v.Moment, err, out)
 	}
 	said := w.change(timeline.ExitOK, "renew", "--due")
 	if !strings.Contains(said, "which was cut off") || !strings.Contains(said, "steps done and proven") {
-		w.t.Errorf("%s: the next run did not finish it:\n%s", v.Moment, said)
+		w.Errorf("%s: the next run did not finish it:\n%s", v.Moment, said)
 	}
 	if history := w.change(timeline.ExitOK, "renew", "--due"); strings.Contains(history, "cut off") {
-		w.t.Errorf("%s: it is still open:\n%s", v.Moment, history)
+		w.Errorf("%s: it is still open:\n%s", v.Moment, history)
 	}
 }

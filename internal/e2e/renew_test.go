@@ -38,13 +38,13 @@ func shop(t *testing.T, version string, args ...string) *workshop {
 
 // change runs a changing command that has to end with an exit code.
 func (w *workshop) change(code int, args ...string) string {
-	w.t.Helper()
+	w.Helper()
 	args = append(args, "--yes", "--kubernetes-dir", w.KubernetesDir, "--state", w.state, "--lock", w.lock)
 	start := time.Now()
 	out, errs, got := w.perennial(args...)
-	w.t.Logf("perennial %s: exit code %d after %s", strings.Join(args[:2], " "), got, time.Since(start).Round(100*time.Millisecond))
+	w.Logf("perennial %s: exit code %d after %s", strings.Join(args[:2], " "), got, time.Since(start).Round(100*time.Millisecond))
 	if got != code {
-		w.t.Fatalf("perennial %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), got, code, out, errs)
+		w.Fatalf("perennial %s: exit code %d, want %d\n%s%s", strings.Join(args, " "), got, code, out, errs)
 	}
 	return out + errs
 }
@@ -62,13 +62,13 @@ func idOf(t *testing.T, out string) string {
 
 // clean says that nothing lingers and nothing is broken.
 func (w *workshop) clean() {
-	w.t.Helper()
+	w.Helper()
 	tl := w.until("nothing lingers", func(tl timeline.Timeline) bool {
 		return len(withCode(tl, finding.ServedCertificateStale)) == 0 && tl.Scope.Counts.Processes == 4 && len(tl.Unseen) == 0
 	})
 	for _, i := range tl.Items {
 		if i.Verdict != policy.OK && i.Class != finding.Notice {
-			w.t.Errorf("%s %s: %s %s", i.ID, i.Code, i.Verdict, i.Reason)
+			w.Errorf("%s %s: %s %s", i.ID, i.Code, i.Verdict, i.Reason)
 		}
 	}
 }
@@ -183,8 +183,8 @@ func TestRenewAll(t *testing.T) {
 			if minor(version) >= 29 {
 				names = append(names[:len(names):len(names)], "super-admin.conf")
 			}
-			acceptedByKubeadm(t, w.run("kubeadm", "certs", "check-expiration"), w.check(), "cp1", names)
-			w.run("kubectl", "get", "--raw", "/readyz")
+			acceptedByKubeadm(t, w.Inside("kubeadm", "certs", "check-expiration"), w.check(), "cp1", names)
+			w.Inside("kubectl", "get", "--raw", "/readyz")
 
 			time.Sleep(2 * time.Second)
 			id := idOf(t, out)
@@ -223,14 +223,14 @@ func TestRenewWithoutServer(t *testing.T) {
 	for _, version := range versions(t) {
 		t.Run(version, func(t *testing.T) {
 			w := shop(t, version)
-			w.lab("stop", "kube-apiserver", "--name", w.name)
+			w.Do("stop", "kube-apiserver")
 			out := w.change(timeline.ExitOK, "renew", "--all")
 			if !strings.Contains(out, "not proven: "+w.Endpoint+" did not answer") || !strings.Contains(out, "not proven in all") {
 				t.Errorf("it does not say what was not proven:\n%s", out)
 			}
-			w.lab("start", "kube-apiserver", "--name", w.name)
+			w.Do("start", "kube-apiserver")
 			w.clean()
-			w.run("kubectl", "get", "--raw", "/readyz")
+			w.Inside("kubectl", "get", "--raw", "/readyz")
 		})
 	}
 }
@@ -252,8 +252,8 @@ func TestRenewExpired(t *testing.T) {
 			out := w.change(timeline.ExitOK, "renew", "--all", "--validity", "365d")
 			id := idOf(t, out)
 			w.clean()
-			w.run("kubectl", "get", "--raw", "/readyz")
-			w.run("kubectl", "get", "namespaces")
+			w.Inside("kubectl", "get", "--raw", "/readyz")
+			w.Inside("kubectl", "get", "namespaces")
 			renewed := inventory(t, w.KubernetesDir)
 			if out := w.change(timeline.ExitFailed, "undo", id); !strings.Contains(out, "an ended certificate is not put back") {
 				t.Errorf("undo:\n%s", out)

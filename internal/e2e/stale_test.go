@@ -24,7 +24,7 @@ func TestRenewedAndNotRestarted(t *testing.T) {
 				t.Fatalf("stale before anything was renewed: %v", stale)
 			}
 			time.Sleep(2 * time.Second) // processes and files must differ by more than the second in which nothing is said
-			p.run("kubeadm", "certs", "renew", "all")
+			p.Inside("kubeadm", "certs", "renew", "all")
 			tl := p.until("the API server and etcd serve the new certificates", func(tl timeline.Timeline) bool {
 				return len(withCode(tl, finding.ServedCertificateStale)) == 0 && len(tl.Unseen) == 0
 			})
@@ -43,8 +43,8 @@ func TestRenewedAndNotRestarted(t *testing.T) {
 			if tl.ExitCode != timeline.ExitDue {
 				t.Errorf("exit code %d, want %d", tl.ExitCode, timeline.ExitDue)
 			}
-			p.lab("restart", "kube-controller-manager", "--name", p.name)
-			p.lab("restart", "kube-scheduler", "--name", p.name)
+			p.Do("restart", "kube-controller-manager")
+			p.Do("restart", "kube-scheduler")
 			p.until("the two are restarted and no longer stale", func(tl timeline.Timeline) bool {
 				return len(withCode(tl, finding.ClientIdentityStale)) == 0 && tl.Scope.Counts.Processes == 4
 			})
@@ -55,17 +55,17 @@ func TestRenewedAndNotRestarted(t *testing.T) {
 // until checks until a condition holds, for at most 90 seconds: the API server
 // looks at its files each minute.
 func (p *plane) until(what string, holds func(timeline.Timeline) bool) timeline.Timeline {
-	p.t.Helper()
+	p.Helper()
 	for deadline := time.Now().Add(90 * time.Second); ; time.Sleep(500 * time.Millisecond) {
 		tl := p.check()
 		if holds(tl) {
 			return tl
 		}
 		for _, u := range tl.Unseen {
-			p.t.Logf("not seen meanwhile: %s: %s (%s)", u.What, u.Detail, u.Why)
+			p.Logf("not seen meanwhile: %s: %s (%s)", u.What, u.Detail, u.Why)
 		}
 		if time.Now().After(deadline) {
-			p.t.Fatalf("%s: not within 90 s; %d items, headline %q, not seen %v", what, len(tl.Items), tl.Headline, tl.Unseen)
+			p.Fatalf("%s: not within 90 s; %d items, headline %q, not seen %v", what, len(tl.Items), tl.Headline, tl.Unseen)
 		}
 	}
 }
@@ -77,7 +77,7 @@ func TestServerStopped(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			p := up(t, version)
 			before := p.check()
-			p.lab("stop", "kube-apiserver", "--name", p.name)
+			p.Do("stop", "kube-apiserver")
 			start := time.Now()
 			tl := p.check()
 			t.Logf("the whole check with a dead API server took %s", time.Since(start).Round(time.Millisecond))
@@ -99,7 +99,7 @@ func TestServerStopped(t *testing.T) {
 			if tl.ExitCode != timeline.ExitUnseen {
 				t.Errorf("exit code %d, want %d", tl.ExitCode, timeline.ExitUnseen)
 			}
-			p.lab("start", "kube-apiserver", "--name", p.name)
+			p.Do("start", "kube-apiserver")
 		})
 	}
 }

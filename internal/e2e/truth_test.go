@@ -152,7 +152,7 @@ func TestListsWhatKubeadmLists(t *testing.T) {
 		t.Run(version, func(t *testing.T) {
 			p := up(t, version)
 			tl := p.check()
-			rows := row.FindAllStringSubmatch(p.run("kubeadm", "certs", "check-expiration"), -1)
+			rows := row.FindAllStringSubmatch(p.Inside("kubeadm", "certs", "check-expiration"), -1)
 			for _, m := range rows {
 				if m[2] == "!MISSING!" {
 					continue

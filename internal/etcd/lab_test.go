@@ -4,58 +4,26 @@ package etcd
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"perennial.dev/perennial/internal/testlab"
 )
 
 // These tests ask the etcd of real control planes of the lab. They run where
 // PERENNIAL_LAB names the lab's program and LAB_TEST_VERSIONS the versions.
 
 // plane is a control plane of the lab.
-type plane struct {
-	*testing.T
-	name, version string
-	KubernetesDir string `json:"kubernetesDir"`
-	Ports         struct {
-		Etcd int `json:"etcdClient"`
-	} `json:"ports"`
-}
+type plane struct{ *testlab.Plane }
 
 func onPlanes(t *testing.T, test func(*plane)) {
-	versions := os.Getenv("LAB_TEST_VERSIONS")
-	if versions == "" || os.Getenv("PERENNIAL_LAB") == "" {
-		t.Skip("needs a lab: set PERENNIAL_LAB and LAB_TEST_VERSIONS")
-	}
-	for version := range strings.SplitSeq(versions, ",") {
-		t.Run(version, func(t *testing.T) {
-			p := &plane{T: t, version: version, name: fmt.Sprintf("etcd-%d-%d", os.Getpid(), time.Now().UnixNano()%1e6)}
-			t.Cleanup(func() { p.lab("down", "--name", p.name) })
-			p.lab("up", "--name", p.name, "--version", version)
-			if err := json.Unmarshal([]byte(p.lab("status", "--name", p.name, "-o", "json")), p); err != nil {
-				t.Fatal(err)
-			}
-			test(p)
-		})
-	}
-}
-
-func (p *plane) lab(args ...string) string {
-	p.Helper()
-	var out, errs bytes.Buffer
-	cmd := exec.Command(os.Getenv("PERENNIAL_LAB"), args...)
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil {
-		p.Fatalf("lab %s: %v\n%s%s", strings.Join(args, " "), err, &out, &errs)
-	}
-	return out.String()
+	testlab.Each(t, func(p *testlab.Plane) { test(&plane{p}) })
 }
 
 func (p *plane) client() *Client {
@@ -121,16 +89,16 @@ func TestLabHoldAddress(t *testing.T) {
 		if err := c.ReleaseAddress(p.Context(), server); err != nil {
 			p.Errorf("releasing what is not held: %v", err)
 		}
-		p.lab("stop", "--name", p.name, "kube-apiserver")
+		p.Do("stop", "kube-apiserver")
 		var minor int
-		fmt.Sscanf(p.version, "1.%d", &minor)
+		fmt.Sscanf(p.Version, "1.%d", &minor)
 		if populated := p.populated(c); populated != (minor < 28) {
 			p.Errorf("without a hold, after the server has stopped: populated is %v", populated)
 		}
 		if err := c.HoldAddress(p.Context(), server); !errors.Is(err, ErrNoAddress) {
 			p.Errorf("holding what is not there: %v", err)
 		}
-		p.lab("start", "--name", p.name, "kube-apiserver")
+		p.Do("start", "kube-apiserver")
 		p.eventually("the server's own address again", func() bool { return p.state(c).Own && p.populated(c) })
 		p.held(c)
 	})
@@ -159,14 +127,14 @@ func (p *plane) held(c *Client) {
 	if !p.populated(c) {
 		p.Error("empty, with both keys there")
 	}
-	p.lab("stop", "--name", p.name, "kube-apiserver")
+	p.Do("stop", "kube-apiserver")
 	if state := p.state(c); state.Own || !state.Present || !p.populated(c) {
 		p.Errorf("held, after the server has stopped: %+v, populated is %v", state, p.populated(c))
 	}
 	if err := c.ReleaseAddress(p.Context(), server); !errors.Is(err, ErrNoAddress) || !p.state(c).Present {
 		p.Errorf("released while it is needed: %v", err)
 	}
-	p.lab("start", "--name", p.name, "kube-apiserver")
+	p.Do("start", "kube-apiserver")
 	p.eventually("the server's own address at last", func() bool { return p.state(c).Own })
 	for range 2 {
 		if err := c.ReleaseAddress(p.Context(), server); err != nil {

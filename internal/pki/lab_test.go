@@ -3,17 +3,14 @@
 package pki
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"maps"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +19,7 @@ import (
 
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/release"
+	"perennial.dev/perennial/internal/testlab"
 )
 
 // These tests compare with real kubeadms, on control planes of the lab. They
@@ -29,54 +27,14 @@ import (
 // versions.
 
 // plane is a control plane of the lab.
-type plane struct {
-	t             *testing.T
-	name, version string
-	KubernetesDir string `json:"kubernetesDir"`
-	Endpoint      string `json:"endpoint"`
-}
+type plane struct{ *testlab.Plane }
 
 func onPlanes(t *testing.T, test func(*plane)) {
-	versions := os.Getenv("LAB_TEST_VERSIONS")
-	if versions == "" || os.Getenv("PERENNIAL_LAB") == "" {
-		t.Skip("needs a lab: set PERENNIAL_LAB and LAB_TEST_VERSIONS")
-	}
-	for version := range strings.SplitSeq(versions, ",") {
-		t.Run(version, func(t *testing.T) {
-			p := &plane{t: t, version: version, name: fmt.Sprintf("pki-%d-%d", os.Getpid(), time.Now().UnixNano()%1e6)}
-			t.Cleanup(func() { p.lab("down", "--name", p.name) })
-			p.lab("up", "--name", p.name, "--version", version)
-			if err := json.Unmarshal([]byte(p.lab("status", "--name", p.name, "-o", "json")), p); err != nil {
-				t.Fatal(err)
-			}
-			test(p)
-		})
-	}
-}
-
-func (p *plane) lab(args ...string) string {
-	p.t.Helper()
-	var out, errs bytes.Buffer
-	cmd := exec.Command(os.Getenv("PERENNIAL_LAB"), args...)
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	if err := cmd.Run(); err != nil {
-		p.t.Fatalf("lab %s: %v\n%s%s", strings.Join(args, " "), err, &out, &errs)
-	}
-	return out.String()
-}
-
-func (p *plane) run(args ...string) string {
-	p.t.Helper()
-	return p.lab(append([]string{"exec", "--name", p.name, "--"}, args...)...)
-}
-
-func (p *plane) read(name string) []byte {
-	p.t.Helper()
-	return must(os.ReadFile(filepath.Join(p.KubernetesDir, name)))
+	testlab.Each(t, func(p *testlab.Plane) { test(&plane{p}) })
 }
 
 func (p *plane) authority(base string) Authority {
-	return Authority{Cert: Read(p.read(base + ".crt")).Certs[0], Key: privateKey(p.t, p.read(base+".key"))}
+	return Authority{Cert: Read(p.Read(base + ".crt")).Certs[0], Key: privateKey(p.T, p.Read(base+".key"))}
 }
 
 // place is where kubeadm keeps a credential, and the CA that signs it.
@@ -98,7 +56,7 @@ var kubeadmPlaces = map[string]place{
 
 // credentials reads the credentials that are there, by name.
 func (p *plane) credentials() map[string]fact.Cert {
-	p.t.Helper()
+	p.Helper()
 	found := map[string]fact.Cert{}
 	for name, at := range kubeadmPlaces {
 		data, err := os.ReadFile(filepath.Join(p.KubernetesDir, at.file))
@@ -109,7 +67,7 @@ func (p *plane) credentials() map[string]fact.Cert {
 			found[name] = leaf
 			continue
 		}
-		p.t.Fatalf("%s: no certificate", name)
+		p.Fatalf("%s: no certificate", name)
 	}
 	return found
 }
@@ -127,12 +85,12 @@ func leafIn(data []byte) (fact.Cert, bool) {
 
 // renew makes what Perennial would make of each credential, at an instant.
 func (p *plane) renew(old map[string]fact.Cert, now time.Time) map[string]Issuance {
-	p.t.Helper()
+	p.Helper()
 	made := map[string]Issuance{}
 	for name, cert := range old {
 		issued, err := Issue(Request{Wanted: Wanted{Old: cert}, CA: p.authority(kubeadmPlaces[name].ca), Now: now, Rand: rand.Reader})
 		if err != nil {
-			p.t.Fatalf("%s: %v", name, err)
+			p.Fatalf("%s: %v", name, err)
 		}
 		made[name] = issued
 	}
@@ -229,29 +187,29 @@ func (b bothWays) compare(t *testing.T, name string) (differing []string) {
 // which up to 1.30 looks as old as the CA.
 func TestLabRenewsAsKubeadmDoes(t *testing.T) {
 	onPlanes(t, func(p *plane) {
-		version := must(release.ParseVersion(p.version))
+		version := must(release.ParseVersion(p.Version))
 		for round := range 3 {
 			later := time.Duration(round) * 200 * 24 * time.Hour
 			if round > 0 {
-				p.lab("clock", "+200d", "--name", p.name)
+				p.Do("clock", "+200d")
 			}
 			old, now := p.credentials(), time.Now().Add(later)
 			ours := p.renew(old, now)
-			p.run("kubeadm", "certs", "renew", "all")
+			p.Inside("kubeadm", "certs", "renew", "all")
 			theirs := p.credentials()
 			differing := map[string]bool{}
 			for name := range old {
 				b := bothWays{version, p.authority(kubeadmPlaces[name].ca).Cert, old[name], ours[name].Cert, theirs[name], now}
-				for _, field := range b.compare(p.t, name) {
+				for _, field := range b.compare(p.T, name) {
 					differing[field] = true
 				}
 				if assumed := round == 2 && version.Minor < 31; ours[name].Assumed != assumed {
-					p.t.Errorf("%s: the life is assumed: %t", name, ours[name].Assumed)
+					p.Errorf("%s: the life is assumed: %t", name, ours[name].Assumed)
 				}
 			}
-			p.t.Logf("%d credentials after %d days differ in %v and nothing else", len(old), round*200, slices.Sorted(maps.Keys(differing)))
+			p.Logf("%d credentials after %d days differ in %v and nothing else", len(old), round*200, slices.Sorted(maps.Keys(differing)))
 			if len(old) < 10 {
-				p.t.Errorf("only %d credentials: too few to show anything", len(old))
+				p.Errorf("only %d credentials: too few to show anything", len(old))
 			}
 		}
 	})
@@ -260,7 +218,7 @@ func TestLabRenewsAsKubeadmDoes(t *testing.T) {
 // What is made for a missing credential is what this version's kubeadm made.
 func TestLabSpecsAreKubeadms(t *testing.T) {
 	onPlanes(t, func(p *plane) {
-		version := must(release.ParseVersion(p.version))
+		version := must(release.ParseVersion(p.Version))
 		names := NodeNames{
 			Node: "cp1", Advertise: netip.MustParseAddr("192.0.2.10"), ServiceIP: netip.MustParseAddr("10.96.0.1"),
 			Domain: "cluster.local", Endpoint: "127.0.0.1",
@@ -272,14 +230,14 @@ func TestLabSpecsAreKubeadms(t *testing.T) {
 			}
 			spec, err := SpecFor(name, version, names)
 			if err != nil {
-				p.t.Error(err)
+				p.Error(err)
 				continue
 			}
 			key := must(NewPrivateKey(kind, rand.Reader))
 			ca := p.authority(kubeadmPlaces[name].ca)
 			issued, err := Issue(Request{Wanted: Wanted{Spec: &spec, Key: key}, CA: ca, Now: time.Now(), Rand: rand.Reader})
 			if err != nil {
-				p.t.Fatal(err)
+				p.Fatal(err)
 			}
 			ours, want := fieldsOf(issued.Cert), fieldsOf(theirs)
 			for field := range want {
@@ -287,7 +245,7 @@ func TestLabSpecsAreKubeadms(t *testing.T) {
 				case "serial", "key", "begin", "end":
 				default:
 					if ours[field] != want[field] {
-						p.t.Errorf("%s: %s is %s here and %s there", name, field, ours[field], want[field])
+						p.Errorf("%s: %s is %s here and %s there", name, field, ours[field], want[field])
 					}
 				}
 			}
@@ -304,21 +262,21 @@ func TestLabAcceptsWhatIsRenewed(t *testing.T) {
 		for name, issued := range made {
 			p.put(name, issued.Cert)
 		}
-		table := p.run("kubeadm", "certs", "check-expiration")
+		table := p.Inside("kubeadm", "certs", "check-expiration")
 		for name, issued := range made {
 			if row := name + " "; !strings.Contains(table, row) || !strings.Contains(table, issued.Cert.NotAfter.Format("Jan 02, 2006 15:04 UTC")) {
-				p.t.Errorf("check-expiration does not list %s with its new end:\n%s", name, table)
+				p.Errorf("check-expiration does not list %s with its new end:\n%s", name, table)
 			}
 		}
-		p.run("kubectl", "get", "--raw", "/api/v1/namespaces/default")
+		p.Inside("kubectl", "get", "--raw", "/api/v1/namespaces/default")
 		p.serves(made["apiserver"].Cert)
 	})
 }
 
 func (p *plane) put(name string, cert fact.Cert) {
-	p.t.Helper()
+	p.Helper()
 	file := kubeadmPlaces[name].file
-	data := p.read(file)
+	data := p.Read(file)
 	var err error
 	if IsKubeconfig(data) {
 		data, err = ReplaceKubeconfig(data, "", cert, nil)
@@ -326,21 +284,21 @@ func (p *plane) put(name string, cert fact.Cert) {
 		data, err = ReplaceLeaf(data, cert)
 	}
 	if err != nil {
-		p.t.Fatal(err)
+		p.Fatal(err)
 	}
 	path := filepath.Join(p.KubernetesDir, file)
 	if err := os.WriteFile(path+".new", data, 0o600); err != nil {
-		p.t.Fatal(err)
+		p.Fatal(err)
 	}
 	if err := os.Rename(path+".new", path); err != nil {
-		p.t.Fatal(err)
+		p.Fatal(err)
 	}
 }
 
 // serves waits until the API server serves a certificate: it looks at its
 // files each minute.
 func (p *plane) serves(want fact.Cert) {
-	p.t.Helper()
+	p.Helper()
 	for deadline := time.Now().Add(90 * time.Second); ; time.Sleep(200 * time.Millisecond) {
 		conn, err := tls.Dial("tcp", p.Endpoint, &tls.Config{InsecureSkipVerify: true})
 		if err == nil {
@@ -351,7 +309,7 @@ func (p *plane) serves(want fact.Cert) {
 			}
 		}
 		if time.Now().After(deadline) {
-			p.t.Fatalf("the API server does not serve the new certificate: %v", err)
+			p.Fatalf("the API server does not serve the new certificate: %v", err)
 		}
 	}
 }

@@ -67,12 +67,12 @@ var Packages = []Package{
 	{Floor: 1, Dir: "internal/support", Line: "when the support of the running releases ends"},
 	{Floor: 1, Dir: "internal/timeline", Line: "merge, judge at one instant, sort; headline, worst verdict, exit codes"},
 	{Floor: 1, Dir: "internal/upgrade", Line: "what an upgrade takes from components and API clients"},
-	{Floor: 1, Dir: "internal/workload", Line: "what an upgrade does to what runs in the cluster, and to etcd", May: []string{"k8s.io/api", apimachinery, "k8s.io/pod-security-admission", "k8s.io/csi-translation-lib", yaml}},
+	{Floor: 1, Dir: "internal/workload", Line: "what an upgrade does to what runs in the cluster, and to etcd", May: []string{"k8s.io/api", apimachinery, "k8s.io/pod-security-admission", "k8s.io/csi-translation-lib", klog, yaml}},
 
 	{Floor: 2, Dir: "internal/etcd", Line: "asks etcd for its members and their health, takes a snapshot, holds an API server's address; with the node's own certificate"},
 	{Floor: 2, Dir: "internal/host", Line: "files below a root, /proc, the node's clock; the only writer, the lock, the end of a process", May: []string{"golang.org/x/sys/unix"}},
 	{Floor: 2, Dir: "internal/journal", Line: "the record of what is changed: intended, done, proven; checked line by line"},
-	{Floor: 2, Dir: "internal/kube", Line: "asks an API server about the service kubernetes, open sessions and kube-proxy; guards that service's endpoints", May: []string{clientGoModule, apimachinery, klog}},
+	{Floor: 2, Dir: "internal/kube", Line: "asks an API server: lists what a cluster holds page by page, open sessions, the service kubernetes; guards that service's endpoints", May: []string{clientGoModule, apimachinery, klog}},
 	{Floor: 2, Dir: "internal/steer", Line: "new connections to another listener (sk_lookup, nftables), established ones held for a moment", May: []string{"golang.org/x/sys/unix", "github.com/cilium/ebpf", "github.com/google/nftables", "github.com/vishvananda/netlink", "github.com/vishvananda/netns"}},
 	{Floor: 2, Dir: "internal/wire", Line: "TLS handshakes without credentials, GET /version"},
 

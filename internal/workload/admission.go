@@ -30,6 +30,9 @@ type admission struct {
 	evaluator policy.Evaluator
 	ids       []policy.CheckID
 	steps     []step
+	// seen counts the pods, and views of pods, that were evaluated: a check says
+	// the same of one at each minor and level that has it, and is asked once.
+	seen int
 }
 
 // step is a minor's admission.
@@ -57,7 +60,7 @@ func newAdmission(set *rules.Set, first, last release.Minor) *admission {
 		a.ids = append(a.ids, all[i].ID)
 		for k := range all[i].Versions {
 			changed[all[i].Versions[k].MinimumVersion.Minor()] = true
-			all[i].Versions[k].CheckPod = naming(all[i].ID, all[i].Versions[k].CheckPod)
+			all[i].Versions[k].CheckPod = a.once(all[i].ID, all[i].Versions[k].CheckPod)
 		}
 	}
 	evaluator, err := policy.NewEvaluator(all, nil)
@@ -75,11 +78,15 @@ func newAdmission(set *rules.Set, first, last release.Minor) *admission {
 	return a
 }
 
-// naming makes a check say its ID, which its result does not have.
-func naming(id policy.CheckID, check policy.CheckPodFn) policy.CheckPodFn {
+// once makes a check remember what it said of the pod at hand, and say its ID,
+// which its result does not have.
+func (a *admission) once(id policy.CheckID, check policy.CheckPodFn) policy.CheckPodFn {
+	asked, result := 0, policy.CheckResult{}
 	return func(m *metav1.ObjectMeta, spec *corev1.PodSpec) policy.CheckResult {
-		result := check(m, spec)
-		result.ForbiddenDetail = string(id)
+		if asked != a.seen {
+			asked, result = a.seen, check(m, spec)
+			result.ForbiddenDetail = string(id)
+		}
 		return result
 	}
 }
@@ -107,14 +114,16 @@ func (a *admission) judge(m meta, spec corev1.PodSpec) verdict {
 	metadata := &metav1.ObjectMeta{Annotations: m.Annotations}
 	defaultVolumes(&spec)
 	differs := seenDifferently(m, &spec)
+	kept := &spec
+	a.seen++
 	for i, s := range a.steps {
 		if i > 0 && s.same {
 			v[i] = v[i-1]
 			continue
 		}
-		kept := &spec
-		if differs {
+		if differs && (i == 0 || s.view != a.steps[i-1].view) {
 			kept = s.view.of(m, spec.DeepCopy())
+			a.seen++
 		}
 		for l, level := range levels {
 			v[i][l] = a.forbidden(level, s.minor, metadata, kept)

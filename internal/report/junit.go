@@ -133,7 +133,7 @@ func junitCaseOf(i timeline.Item) junitCase {
 	case i.Accepted != nil:
 		c.Skipped = &junitSkip{xmlText("accepted: " + plain(i.Accepted.Reason))}
 	case i.Counts && i.Verdict != policy.OK:
-		c.Failure = &junitFault{Message: xmlText(plain(i.Title)), Type: xmlText(plain(i.Verdict)), Text: xmlText(where + ": " + message(i))}
+		c.Failure = &junitFault{Message: xmlText(plain(i.Title)), Type: xmlText(plain(i.Verdict)), Text: xmlLines(where + ": " + message(i))}
 	}
 	return c
 }
@@ -147,4 +147,12 @@ func xmlText(s string) string {
 		}
 		return r
 	}, plain(s))
+}
+
+func xmlLines(s string) string {
+	all := strings.Split(s, "\n")
+	for n := range all {
+		all[n] = xmlText(all[n])
+	}
+	return strings.Join(all, "\n")
 }

@@ -211,10 +211,23 @@ func sarifResultOf(i timeline.Item) sarifResult {
 // message is what happens, who loses what, and what to do, in sentences.
 func message(i timeline.Item) string {
 	parts := []string{sentence(i.Title), sentence(i.Effect), sentence(i.Reason)}
-	if fix := plain(i.Fix); fix != "" {
+	if fix := lines(i.Fix); fix != "" {
 		parts = append(parts, "Fix: "+fix)
 	}
 	return strings.Join(slices.DeleteFunc(parts, func(s string) bool { return s == "" }), " ")
+}
+
+// lines is text of several lines, safe to print; a diff begins on its own.
+func lines(text string) string {
+	text = strings.TrimSpace(text)
+	var out []string
+	for line := range strings.Lines(text) {
+		out = append(out, plain(strings.TrimRight(line, "\r\n")))
+	}
+	if len(out) > 1 {
+		return "\n" + strings.Join(out, "\n")
+	}
+	return strings.Join(out, "")
 }
 
 // sentence makes one of half a sentence. What begins with a name keeps its case.

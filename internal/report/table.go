@@ -314,7 +314,11 @@ func unseenText(u fact.Unseen) string {
 func (v *view) next() {
 	for _, i := range v.t.Items {
 		if i.Counts && i.Verdict != policy.OK && i.Fix != "" {
-			v.line("Next: " + v.styled(bold, strings.TrimSpace(plain(i.Fix))))
+			fix := strings.TrimSpace(plain(i.Fix))
+			if strings.Contains(strings.TrimSpace(i.Fix), "\n") { // a diff stands above
+				fix = "change " + whereOf(i) + " as it says above"
+			}
+			v.line("Next: " + v.styled(bold, fix))
 			why := quoted(plain(i.ID))
 			if i.OfUpgrade() {
 				why = quoted(plain(i.Code))

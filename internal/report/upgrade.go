@@ -199,11 +199,12 @@ func (v *view) detail(name, text string) {
 	if strings.TrimSpace(text) == "" {
 		return
 	}
-	indent := strings.Repeat(" ", impactRoom)
-	lead := indent + pad(name+":", impactRoom)
-	for _, l := range wrap(plain(text), v.room(2*impactRoom)) {
-		v.line(lead + l)
-		lead = strings.Repeat(" ", 2*impactRoom)
+	lead := strings.Repeat(" ", impactRoom) + pad(name+":", impactRoom)
+	for line := range strings.Lines(text) { // a diff has several
+		for _, l := range wrap(plain(strings.TrimRight(line, "\r\n")), v.room(2*impactRoom)) {
+			v.line(lead + l)
+			lead = strings.Repeat(" ", 2*impactRoom)
+		}
 	}
 }
 
@@ -251,7 +252,7 @@ func whatOf(i timeline.Item) string {
 }
 
 func ruleText(r *finding.Rule) string {
-	if r == nil {
+	if r == nil || r.Citation == "" {
 		return ""
 	}
 	return string(r.Origin) + ", " + r.Citation

@@ -166,6 +166,9 @@ func (t Timeline) onTheWay() string {
 	n := slices.IndexFunc(u.Hops, Hop.Bad)
 	first := u.Hops[n]
 	text := fmt.Sprintf("On %s, %s is the first hop that breaks: %s, first %s.", way, first.To, first.does(), u.worst(t.Items, n).Title)
+	if len(u.Hops) == 1 {
+		text = fmt.Sprintf("The upgrade%s breaks: %s, first %s.", strings.TrimPrefix(way, "the way"), first.does(), u.worst(t.Items, n).Title)
+	}
 	later := 0
 	for _, h := range u.Hops[n+1:] {
 		later += h.Blocks + h.Breaks

@@ -111,12 +111,28 @@ func TestUpgradeWithoutABreak(t *testing.T) {
 // What ends by date has its own sentence after the upgrade's.
 func TestUpgradeOfANodeWithDates(t *testing.T) {
 	tl := upgrade(t, 36, 37, at("1.37", finding.Blocks, "a"), one("apiserver", days(92)), broken(finding.KeyMismatch, "etcd-server"))
-	for _, want := range []string{"On the way from 1.36 to 1.37, 1.37 is the first hop", "Something is broken now: etcd's serving certificate", "This cluster stops working on 2027-02-22"} {
+	for _, want := range []string{"The upgrade from 1.36 to 1.37 breaks: 1 thing blocks it, first ", "Something is broken now: etcd's serving certificate", "This cluster stops working on 2027-02-22"} {
 		if !strings.Contains(tl.Headline, want) {
 			t.Errorf("%s: no %q", tl.Headline, want)
 		}
 	}
 	if tl.ExitCode != ExitOverdue {
 		t.Errorf("exit code %d", tl.ExitCode)
+	}
+}
+
+func TestTitlesOfParts(t *testing.T) {
+	for id, want := range map[fact.ID]string{
+		"cp1/kubelet-gate-DynamicKubeletConfig":       "the feature gate DynamicKubeletConfig of the kubelet is no longer known",
+		"cp1/kube-apiserver-gate-a-gate-b\x1b":        "the feature gate a-gate-b\\x1b of the API server is no longer known",
+		"cp1/etcd-fault-inconsistent":                 "etcd is no longer known",
+		"cluster/kube-proxy":                          "kube-proxy is no longer known",
+		"cp1/other-gate-x":                            "other-gate-x is no longer known",
+		fact.ID("cp1/" + strings.Repeat("x", 10_000)): strings.Repeat("x", 32) + "…" + strings.Repeat("x", 31) + " is no longer known",
+	} {
+		f := finding.Finding{Code: finding.GateRemoved, ID: id, Class: finding.Fault, Impact: finding.Blocks, End: finding.End{Version: "1.37"}}
+		if got := build(f).Items[0].Title; got != want {
+			t.Errorf("%.80s: title %q, want %q", string(id), got, want)
+		}
 	}
 }

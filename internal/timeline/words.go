@@ -134,6 +134,9 @@ func phraseOf(i Item) string {
 	if i.Object != nil {
 		return objectPhrase(*i.Object)
 	}
+	if phrase, ok := partPhrase(i.ID); ok && i.OfUpgrade() {
+		return phrase
+	}
 	if i.Code != finding.SupportEnds {
 		return credentialOf(i.ID).phrase
 	}
@@ -149,7 +152,7 @@ func phraseOf(i Item) string {
 func title(i Item, at time.Time) string {
 	phrase := phraseOf(i)
 	if format, ok := upgradeClauses[i.Code]; ok {
-		return fmt.Sprintf(format, phrase)
+		return strings.ReplaceAll(format, "%s", phrase)
 	}
 	for _, c := range clauses {
 		if c.code != i.Code {

@@ -78,6 +78,7 @@ var Packages = []Package{
 
 	{Floor: 3, Dir: "internal/bridge", Line: "what a handover of the API server stands on and puts up: finds out whether one is possible here, does it to the kernel and the API"},
 	{Floor: 3, Dir: "internal/execute", Line: "does a plan: check, journal, back up, do, prove, close; resumes what was cut off"},
+	{Floor: 3, Dir: "internal/publish", Line: "metrics for Prometheus", May: []string{"github.com/prometheus/client_golang", "github.com/prometheus/common"}},
 	{Floor: 3, Dir: "internal/report", Line: "renders a timeline as table, wide, JSON or YAML", May: []string{yaml}},
 	{Floor: 3, Dir: "internal/source", Line: "one look per file, one explicit list; pushes facts and what could not be seen"},
 

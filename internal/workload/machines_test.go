@@ -139,9 +139,9 @@ func TestKubeProxyPrograms(t *testing.T) {
 		{corev1.Container{Command: []string{"/go-runner", "--", "kube-proxy"}}, ""},
 		{corev1.Container{Command: []string{"/bin/bash", "-c", "exec kube-proxy --x=$(cat /y)"}}, "command: bash"},
 		{corev1.Container{Command: []string{"sh", "-c", "if [ -f /x ]; then exec kube-proxy; fi; sleep 5 && iptables-save | grep KUBE | wc -l"}}, "command:"},
-		{corev1.Container{LivenessProbe: execProbe("sh", "-c", "A=1 curl -s localhost:10256/healthz | grep -q ok")}, "livenessProbe: curl"},
-		{corev1.Container{ReadinessProbe: execProbe("pgrep", "kube-proxy")}, "readinessProbe: pgrep"},
-		{corev1.Container{StartupProbe: execProbe("cat", "/x")}, ""},
+		{corev1.Container{LivenessProbe: exec("sh", "-c", "A=1 curl -s localhost:10256/healthz | grep -q ok")}, "livenessProbe: curl"},
+		{corev1.Container{ReadinessProbe: exec("pgrep", "kube-proxy")}, "readinessProbe: pgrep"},
+		{corev1.Container{StartupProbe: exec("cat", "/x")}, ""},
 		{corev1.Container{Lifecycle: &corev1.Lifecycle{PreStop: &corev1.LifecycleHandler{Exec: &corev1.ExecAction{Command: []string{"/bin/ip", "link"}}}}}, "preStop: ip"},
 	} {
 		var got []string
@@ -158,7 +158,7 @@ func TestKubeProxyPrograms(t *testing.T) {
 	expect(t, found(t, 25, 26, objects(t, "", strings.Replace(shell, "1.22.17", "1.25.17", 1))...), "")
 }
 
-func execProbe(command ...string) *corev1.Probe {
+func exec(command ...string) *corev1.Probe {
 	return &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: command}}}
 }
 

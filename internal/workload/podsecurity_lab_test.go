@@ -3,11 +3,8 @@
 package workload
 
 import (
-	"bytes"
 	"encoding/json"
-	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -15,53 +12,32 @@ import (
 	"time"
 
 	"perennial.dev/perennial/internal/release"
+	"perennial.dev/perennial/internal/testlab"
 )
 
 // TestLabPodSecurity compares verdicts about generated pods with those of real
-// API servers, asked to create each pod without doing it. It runs where
-// PERENNIAL_LAB names the lab's program and LAB_TEST_VERSIONS the versions.
+// API servers, asked to create each pod without doing it.
 func TestLabPodSecurity(t *testing.T) {
-	versions := os.Getenv("LAB_TEST_VERSIONS")
-	if versions == "" || os.Getenv("PERENNIAL_LAB") == "" {
-		t.Skip("needs a lab: set PERENNIAL_LAB and LAB_TEST_VERSIONS")
-	}
-	for version := range strings.SplitSeq(versions, ",") {
-		t.Run(version, func(t *testing.T) {
-			s := server{t: t, name: fmt.Sprintf("podsecurity-%d-%d", os.Getpid(), time.Now().UnixNano()%1e6)}
-			t.Cleanup(func() { s.lab("down", "--name", s.name) })
-			s.lab("up", "--name", s.name, "--version", version)
-			minor, err := release.ParseMinor(version)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s.compare(minor)
-		})
-	}
+	testlab.Each(t, func(p *testlab.Plane) {
+		minor, err := release.ParseMinor(p.Version)
+		if err != nil {
+			p.Fatal(err)
+		}
+		server{p}.compare(minor)
+	})
 }
 
 // server is an API server of the lab.
-type server struct {
-	t    *testing.T
-	name string
-}
+type server struct{ *testlab.Plane }
 
-func (s server) lab(args ...string) {
-	s.t.Helper()
-	if out, err := exec.Command(os.Getenv("PERENNIAL_LAB"), args...).CombinedOutput(); err != nil {
-		s.t.Fatalf("lab %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-}
-
+// kubectl returns what it prints. That it fails is what is asked, for some pods.
 func (s server) kubectl(args ...string) (out, errs string) {
-	var o, e bytes.Buffer
-	cmd := exec.Command(os.Getenv("PERENNIAL_LAB"), append([]string{"exec", "--name", s.name, "--", "kubectl"}, args...)...)
-	cmd.Stdout, cmd.Stderr = &o, &e
-	_ = cmd.Run() // that some pods are refused is what is asked
-	return o.String(), e.String()
+	out, errs, _ = s.Try("exec", append([]string{"--", "kubectl"}, args...)...)
+	return out, errs
 }
 
 func (s server) compare(minor release.Minor) {
-	t := s.t
+	t := s.T
 	pods := generate()
 	file := filepath.Join(t.TempDir(), "pods.json")
 	list, err := json.Marshal(map[string]any{"apiVersion": "v1", "kind": "List", "items": pods})
@@ -97,7 +73,7 @@ var violates = regexp.MustCompile(`pods "(p[0-9]+)" is forbidden: violates PodSe
 // ask creates the pods in a namespace that enforces a level, without doing it,
 // and returns which were admitted.
 func (s server) ask(level string, minor release.Minor, file string) map[string]bool {
-	t := s.t
+	t := s.T
 	namespace := "enforces-" + level
 	s.kubectl("create", "namespace", namespace)
 	s.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce="+level, "pod-security.kubernetes.io/enforce-version=v"+minor.String())

@@ -95,9 +95,27 @@ VolumeDriverMissing changes 1.25 manifest/storage.k8s.io/StorageClass/-/gp2`)
 }
 
 func TestVolumesBeyondTheWay(t *testing.T) {
-	expect(t, volumesFound(t, 25, 26, objects(t, "", storage)...), "VolumePluginRemoved breaks 1.26 cluster/PersistentVolume/-/shared")
+	expect(t, volumesFound(t, 25, 26, objects(t, "", storage)...), `
+VolumePluginRemoved breaks 1.26 cluster/PersistentVolume/-/shared
+VolumePluginRemoved notice 1.26 cluster/StatefulSet/ns/db`)
 	expect(t, volumesFound(t, 33, 37, objects(t, "", storage)...), "")
-	expect(t, volumesFound(t, 0, 25, objects(t, "a.yaml", storage[:strings.Index(storage, "---")])...), "VolumeDriverMissing changes 1.25 manifest/core/PersistentVolume/-/data")
+	volume := storage[:strings.Index(storage, "---")]
+	expect(t, volumesFound(t, 0, 25, objects(t, "a.yaml", volume)...), "VolumeDriverMissing changes 1.25 manifest/core/PersistentVolume/-/data")
+	expect(t, volumesFound(t, 23, 24, objects(t, "a.yaml", volume)...), "VolumeDriverMissing notice 1.24 manifest/core/PersistentVolume/-/data")
+	expect(t, volumesFound(t, 25, 26, objects(t, "a.yaml", volume)...), "")
+	ends := strings.Replace(inTree, "translated,ebs.csi.aws.com,1.19-1.37", "translated,ebs.csi.aws.com,1.19-1.30", 1)
+	set := known(t)
+	if err := set.Merge("volumes", strings.NewReader(ends)); err != nil {
+		t.Fatal(err)
+	}
+	for to, want := range map[release.Minor]string{
+		30: "VolumeDriverMissing changes 1.25 manifest/core/PersistentVolume/-/data",
+		31: "VolumePluginRemoved breaks 1.31 manifest/core/PersistentVolume/-/data", // with its translation
+	} {
+		j := New(set, rules.Way{From: 24, To: to})
+		j.See(objects(t, "a.yaml", volume)[0])
+		expect(t, j.Findings(), want)
+	}
 }
 
 func TestDrivers(t *testing.T) {

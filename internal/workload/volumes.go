@@ -32,7 +32,6 @@ type usedVolume struct {
 	kind   rules.Volume
 	what   string // "volume data"
 	fix    string // the translated object, as a diff
-	minor  release.Minor
 }
 
 func newVolumes() volumes {
@@ -145,34 +144,38 @@ func sourceField(v *corev1.Volume) string {
 }
 
 // use judges a use of an in-tree plugin. What a CSI driver takes over is judged
-// in the end, when the drivers are known.
+// in the end, when the drivers are known. What ends after the way is a hint.
 func (j *Judge) use(o fact.Object, kind rules.Volume, what string, translated func() string) {
 	o.Content, o.Uses = nil, nil
-	if kind.Class == rules.Translated {
-		if !kind.Migrated.IsZero() && j.way.Reaches(kind.Migrated.Minor) {
-			j.volumes.used = append(j.volumes.used, usedVolume{o, kind, what, translated(), kind.Migrated.Minor})
-		}
-		return
-	}
 	last := kind.Works.Last()
-	if last == 0 || last >= j.rules.Newest() || !j.way.Reaches(last+1) {
-		return
-	}
-	f := about(o, finding.VolumePluginRemoved, finding.Breaks, rule{last + 1, kind.Source})
-	f.RemovedIn = (last + 1).String()
-	f.Effect = fmt.Sprintf("%s can no longer be mounted: kubelets have no code for %s from %s on", what, kind.Field, last+1)
+	ends := last > 0 && last < j.rules.Newest() && last >= j.way.From
 	switch {
-	case kind.Class == rules.DriverExists && kind.Driver != "":
-		f.Fix = "install the CSI driver " + kind.Driver + ", make volumes of it and move the data there before the upgrade"
-	case kind.Class == rules.DriverExists:
-		f.Fix = "install a CSI driver for the storage, make volumes of it and move the data there before the upgrade"
-	default:
-		f.Fix = "move the data to other storage before the upgrade: nothing takes the place of " + kind.Field
+	case ends && (kind.Class != rules.Translated || last < j.way.To):
+		j.found = append(j.found, j.pluginRemoved(o, kind, what, last+1))
+	case kind.Class == rules.Translated && !kind.Migrated.IsZero() && kind.Migrated.Minor > j.way.From:
+		j.volumes.used = append(j.volumes.used, usedVolume{o, kind, what, translated()})
 	}
-	if kind.Field == "gitRepo" {
+}
+
+func (j *Judge) pluginRemoved(o fact.Object, kind rules.Volume, what string, gone release.Minor) finding.Finding {
+	impact, r := finding.Breaks, rule{gone, kind.Source}
+	if gone > j.way.To {
+		impact, r.minor = finding.Hint, j.first()
+	}
+	f := about(o, finding.VolumePluginRemoved, impact, r)
+	f.RemovedIn = gone.String()
+	f.Effect = fmt.Sprintf("%s can no longer be mounted: kubelets have no code for %s from %s on", what, kind.Field, gone)
+	switch {
+	case kind.Field == "gitRepo":
 		f.Fix = "clone the repository into an emptyDir volume in an init container"
+	case kind.Driver != "":
+		f.Fix = "install the CSI driver " + kind.Driver + ", make volumes of it and move the data there before that"
+	case kind.Class == rules.DriverExists:
+		f.Fix = "install a CSI driver for the storage, make volumes of it and move the data there before that"
+	default:
+		f.Fix = "move the data to other storage before that: nothing takes the place of " + kind.Field
 	}
-	j.found = append(j.found, f)
+	return f
 }
 
 func (j *Judge) volumeFindings() []finding.Finding {
@@ -182,8 +185,12 @@ func (j *Judge) volumeFindings() []finding.Finding {
 		if state == "" {
 			continue // the driver is everywhere: nothing changes
 		}
-		f := about(used.object, finding.VolumeDriverMissing, impact, rule{used.minor, used.kind.Migrated.Source})
-		f.Effect = fmt.Sprintf("from %s on %s is mounted by the CSI driver %s only, %s", used.minor, used.what, used.kind.Driver, state)
+		r := rule{used.kind.Migrated.Minor, used.kind.Migrated.Source}
+		if r.minor > j.way.To {
+			impact, r.minor = finding.Hint, j.first()
+		}
+		f := about(used.object, finding.VolumeDriverMissing, impact, r)
+		f.Effect = fmt.Sprintf("from %s on %s is mounted by the CSI driver %s only, %s", used.kind.Migrated.Minor, used.what, used.kind.Driver, state)
 		f.Fix = "install the CSI driver " + used.kind.Driver + "; the object can stay as it is"
 		if used.fix != "" {
 			f.Fix += ", it is treated as this:\n" + used.fix

@@ -57,8 +57,8 @@ const (
 //     nodes/proxy is there.
 //
 // What could not be looked at is an Unseen each. Calls of emit and unseen do not
-// overlap. The result says whether every kind that is served was listed to its
-// end, so that what was not shown is not there.
+// overlap. The result says whether every kind whose content is judged was listed
+// to its end, so that one of them that was not shown is not there.
 //
 // It only reads. docs/rights/cluster-reader.yaml has the rights that it uses,
 // and says what is not seen without each.
@@ -102,7 +102,7 @@ func (c *cluster) look(ctx context.Context) {
 		c.fail(ctx, "the API server at "+fact.Text(c.client.Server()), err, "")
 		if unreachable(err) {
 			c.partly()
-			return
+			return // nobody else will answer there
 		}
 	} else {
 		c.push(c.version)
@@ -112,7 +112,6 @@ func (c *cluster) look(ctx context.Context) {
 		c.fail(ctx, "what the API server serves", err, "")
 	}
 	for _, group := range c.served.Absent {
-		c.partly()
 		c.say(fact.Unseen{What: "objects of " + fact.Text(group), Why: fact.Unreachable,
 			Detail: "the API server offers the group and cannot serve it", Hint: "kubectl get apiservices shows which server behind it does not answer"})
 	}
@@ -128,6 +127,14 @@ func (c *cluster) partly() {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	c.whole = false
+}
+
+// missed notes that a list is not whole: of objects whose content is judged it
+// was asked for all, and for their content.
+func (c *cluster) missed(l kube.Listing) {
+	if !l.Metadata && l.Labels == "" {
+		c.partly()
+	}
 }
 
 // push hands on a fact.
@@ -200,7 +207,7 @@ func (c *cluster) listed(err error) {
 // list lists one kind and says so where that fails.
 func (c *cluster) list(ctx context.Context, l kube.Listing, what fact.Text, each func(item json.RawMessage) error) {
 	if ctx.Err() != nil {
-		c.partly()
+		c.missed(l)
 		c.fail(ctx, what, ctx.Err(), "")
 		return
 	}
@@ -212,6 +219,6 @@ func (c *cluster) list(ctx context.Context, l kube.Listing, what fact.Text, each
 	if err == nil || kube.NotListed(err) {
 		return
 	}
-	c.partly()
+	c.missed(l)
 	c.fail(ctx, what, err, "list "+fact.Text(l.Resource.String()))
 }

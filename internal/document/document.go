@@ -116,6 +116,9 @@ func (r *reader) chunk(text []byte, line int, odd bool) {
 }
 
 func (r *reader) parse(text []byte, found func(object)) error {
+	if r.failures > hopeless {
+		return errHopeless
+	}
 	docs, err := parse(text)
 	for _, doc := range docs {
 		if err := r.parsed(doc, text, object{}, 0, found); err != nil {

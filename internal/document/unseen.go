@@ -17,6 +17,12 @@ import (
 // understood; the others are counted.
 const maxFailures = 100
 
+// hopeless is how many there may be before what only the parser could read is
+// not tried any more: that takes a thousand times longer than to pass over it.
+const hopeless = 1000
+
+var errHopeless = errors.New("stands after too many others that cannot be understood")
+
 // fail says that what begins on a line, from 0, could not be understood.
 func (r *reader) fail(line int, why fact.Why, detail, hint fact.Text) {
 	if r.failures++; r.failures > maxFailures {
@@ -33,7 +39,7 @@ func (r *reader) more() {
 	if n := r.failures - maxFailures; n > 0 {
 		r.unseen(fact.Unseen{
 			Source: Source, What: fact.Text(r.file), Why: fact.Malformed,
-			Detail: fact.Text(fmt.Sprintf("%d more documents that cannot be understood", n)),
+			Detail: fact.Text(fmt.Sprintf("%d more documents in it cannot be understood", n)),
 		})
 	}
 }
@@ -56,7 +62,7 @@ func (r *reader) broken(err error, text []byte, at, line int) {
 	switch {
 	case errors.Is(err, errLarge):
 		r.fail(place, fact.TooLarge, fact.Text(words), "")
-	case errors.Is(err, errAliases), errors.Is(err, errNested), errors.Is(err, errJSON):
+	case errors.Is(err, errAliases), errors.Is(err, errNested), errors.Is(err, errJSON), errors.Is(err, errHopeless):
 		r.fail(place, fact.Malformed, fact.Text(words), "")
 	case errors.Is(err, errTemplate) || bytes.Contains(text, []byte("{{")):
 		r.fail(place, fact.Unsupported, fact.Text(errTemplate.Error()), "helm template CHART | perennial check -f -")

@@ -21,22 +21,16 @@ func (j *Judge) configKinds(node string) []finding.Finding {
 		if !ok || d.APIVersion == "" {
 			continue
 		}
-		row, known := j.rules.ConfigKind(d.Component, rules.ParseAPIVersion(string(d.APIVersion), string(d.Type)))
-		if !known {
-			continue // of no measured minor, or of another program
+		u := unit{component: d.Component, id: nodeID(node, d.Component)}
+		if !strings.HasPrefix(d.Path, "/") {
+			u.id = "cluster/" + d.Component
 		}
-		if f, ok := j.configKind(node, d, row); ok {
-			found = append(found, f)
-		}
+		found = append(found, j.configDocument(u, d)...)
 	}
 	return found
 }
 
-func (j *Judge) configKind(node string, d fact.ConfigDocument, row rules.ConfigKind) (finding.Finding, bool) {
-	u := unit{component: d.Component, id: nodeID(node, d.Component)}
-	if !strings.HasPrefix(d.Path, "/") {
-		u.id = "cluster/" + d.Component
-	}
+func (j *Judge) configKind(u unit, d fact.ConfigDocument, row rules.ConfigKind) (finding.Finding, bool) {
 	id := u.thing("config", string(d.Type))
 	fill := func(f finding.Finding) (finding.Finding, bool) {
 		f.Evidence.Path = d.Path
@@ -45,7 +39,7 @@ func (j *Judge) configKind(node string, d fact.ConfigDocument, row rules.ConfigK
 			noteArg(&f, fmt.Sprintf("line %d: apiVersion: %s", d.Line, d.APIVersion))
 		}
 		if d.Flag != "" {
-			noteArg(&f, "--"+d.Flag)
+			noteArg(&f, "--"+strings.TrimLeft(d.Flag, "-"))
 		}
 		return f, true
 	}

@@ -105,7 +105,7 @@ func (j *Judge) flagDefaults(u unit) []finding.Finding {
 	}
 	var found []finding.Finding
 	for _, d := range felt {
-		if d.component != u.component || len(u.flags[d.flag]) > 0 || len(u.flags) == 0 {
+		if d.component != u.component || len(u.flags[d.flag]) > 0 || len(u.flags) == 0 || u.partial {
 			continue
 		}
 		for _, m := range j.hops() {
@@ -187,7 +187,7 @@ func (j *Judge) admission(u unit) []finding.Finding {
 				if ok {
 					f.RemovedIn = removedBefore(row.Known, m).String()
 				} else {
-					f.RemovedIn, f.Rule, f.Reason = "", nil, "no minor that was measured knows it"
+					f.RemovedIn, f.Rule, f.Reason = "", nil, "no minor up to this one knows it"
 				}
 				f.Effect = fmt.Sprintf("kube-apiserver %s does not know the admission plugin %s and does not start", m, fact.Text(name))
 				f.Fix = u.remove(name + " of --" + flag)

@@ -116,7 +116,7 @@ func (j *Judge) unknownGate(u unit, g gate, m release.Minor) finding.Finding {
 	if removed != 0 {
 		f.RemovedIn = removed.String()
 	} else {
-		f.Reason = "no minor that was measured knows it"
+		f.Reason = "no minor up to this one knows it"
 		f.Rule = nil
 	}
 	if removed != 0 && removed < m && j.way.From != 0 {

@@ -26,6 +26,8 @@ type unit struct {
 	component string
 	id        string // what its findings' IDs begin with: "cp1/kube-apiserver"
 	manifest  string // path, of a static pod
+	place     string // where its arguments stand, if not in the manifest or on a command line
+	partial   bool   // these are not all of its flags
 	flags     layout.Flags
 	gates     []gate
 }
@@ -129,7 +131,7 @@ func (j *Judge) told() []unit {
 		switch f := f.(type) {
 		case fact.KubeletConfig:
 			if f.Node != "" && len(f.Gates) > 0 && !slices.ContainsFunc(j.nodes, func(l layout.Layout) bool { return l.Node == string(f.Node) }) {
-				all = append(all, unit{component: layout.Kubelet, id: nodeID(string(f.Node), layout.Kubelet), gates: sorted(f.Gates, f.Path)})
+				all = append(all, unit{component: layout.Kubelet, id: nodeID(string(f.Node), layout.Kubelet), gates: sorted(f.Gates, orElse(f.Path, "what the kubelet runs with"))})
 			}
 		case fact.ConfigDocument:
 			if len(f.Gates) > 0 && !strings.HasPrefix(f.Path, "/") {
@@ -161,6 +163,8 @@ func (u unit) path() string { return u.manifest }
 func (u unit) remove(arg string) string {
 	arg = fact.Text(arg).String()
 	switch {
+	case u.place != "":
+		return "remove " + arg + " from " + fact.Text(u.place).String()
 	case u.manifest != "":
 		return "remove " + arg + " from " + fact.Text(u.manifest).String() + u.anew()
 	case u.component == layout.Kubelet:

@@ -17,6 +17,9 @@ import (
 // object judges an object by the version that it is in, and by those in which
 // somebody uses it.
 func (j *Judge) object(o fact.Object) {
+	if len(o.Content) > 0 {
+		j.found = append(j.found, j.settings(o)...)
+	}
 	own := j.fates[versionKind{string(o.APIVersion), string(o.Type)}]
 	if own == nil && len(o.Uses) == 0 {
 		return

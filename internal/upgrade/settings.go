@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package upgrade
+
+import (
+	"encoding/json"
+	"strings"
+
+	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/finding"
+	"perennial.dev/perennial/internal/layout"
+	"perennial.dev/perennial/internal/rules"
+)
+
+// settingKinds are the kinds of objects that hold components' settings, by the
+// component that reads them.
+var settingKinds = map[fact.Text]string{
+	"ClusterConfiguration": "kubeadm", "KubeProxyConfiguration": kubeProxy, "KubeletConfiguration": layout.Kubelet,
+}
+
+// settings judges a document, or a ConfigMap's content, that holds components'
+// settings: it is from there that kubeadm writes them anew.
+func (j *Judge) settings(o fact.Object) []finding.Finding {
+	component := settingKinds[o.Type]
+	group, _, _ := strings.Cut(string(o.APIVersion), "/")
+	if component == "" || group != settingGroups[component] {
+		return nil
+	}
+	var found []finding.Finding
+	for _, u := range readSettings(o, component) {
+		found = append(found, j.unit(u)...)
+		if u.component == layout.Etcd {
+			found = append(found, j.etcdSettings(u)...)
+		}
+	}
+	if o.File != "" { // of what a cluster keeps a ConfigDocument tells
+		d := fact.ConfigDocument{Path: o.File, Line: o.Line, Component: component, APIVersion: o.APIVersion, Type: o.Type}
+		found = append(found, j.configDocument(unit{component: component, id: string(fact.ObjectID(o)) + "/" + component}, d)...)
+	}
+	for i := range found {
+		found[i].File, found[i].Line = o.File, o.Line
+		found[i].Object = &finding.Object{APIVersion: o.APIVersion, Kind: o.Type, Namespace: o.Namespace, Name: o.Name}
+	}
+	return found
+}
+
+var settingGroups = map[string]string{
+	"kubeadm": "kubeadm.k8s.io", kubeProxy: "kubeproxy.config.k8s.io", layout.Kubelet: "kubelet.config.k8s.io",
+}
+
+func (j *Judge) etcdSettings(u unit) []finding.Finding {
+	shipped, ok := j.rules.EtcdShipped(j.way.From)
+	if !ok {
+		return nil
+	}
+	return j.etcdFlags(u, shipped.Version)
+}
+
+// clusterConfiguration is what matters of kubeadm's, v1beta1 to v1.
+type clusterConfiguration struct {
+	APIServer, ControllerManager, Scheduler struct {
+		ExtraArgs extraArgs `json:"extraArgs"`
+	}
+	Etcd struct {
+		Local struct {
+			ExtraArgs extraArgs `json:"extraArgs"`
+		} `json:"local"`
+	} `json:"etcd"`
+}
+
+// extraArgs are flags: an object up to v1beta3, a list of names and values from
+// v1beta4 on (cmd/kubeadm/app/apis/kubeadm/v1beta4/types.go, 1.31).
+type extraArgs struct{ layout.Flags }
+
+// UnmarshalJSON reads both forms; any other is no flags.
+func (e *extraArgs) UnmarshalJSON(data []byte) error {
+	e.Flags = layout.Flags{}
+	var object map[string]string
+	if json.Unmarshal(data, &object) == nil {
+		for name, value := range object {
+			e.Flags[name] = []string{value}
+		}
+		return nil
+	}
+	var list []struct{ Name, Value string }
+	if json.Unmarshal(data, &list) == nil {
+		for _, arg := range list {
+			e.Flags[arg.Name] = append(e.Flags[arg.Name], arg.Value)
+		}
+	}
+	return nil
+}
+
+func readSettings(o fact.Object, component string) []unit {
+	id, place := string(fact.ObjectID(o)), settingsPlace(o)
+	if component != "kubeadm" {
+		var c struct {
+			FeatureGates map[string]any `json:"featureGates"`
+		}
+		if o.File == "" || json.Unmarshal(o.Content, &c) != nil {
+			return nil
+		}
+		gates := map[string]bool{}
+		for name, value := range c.FeatureGates {
+			if on, ok := value.(bool); ok {
+				gates[name] = on
+			}
+		}
+		return []unit{{component: component, id: id + "/" + component, gates: sorted(gates, place)}}
+	}
+	var c clusterConfiguration
+	if json.Unmarshal(o.Content, &c) != nil {
+		return nil
+	}
+	var all []unit
+	for _, part := range []struct {
+		component, field string
+		args             extraArgs
+	}{
+		{layout.APIServer, "apiServer", c.APIServer.ExtraArgs}, {layout.ControllerManager, "controllerManager", c.ControllerManager.ExtraArgs},
+		{layout.Scheduler, "scheduler", c.Scheduler.ExtraArgs}, {layout.Etcd, "etcd.local", c.Etcd.Local.ExtraArgs},
+	} {
+		if len(part.args.Flags) > 0 {
+			all = append(all, unit{component: part.component, id: id + "/" + part.component, flags: part.args.Flags, gates: flagGates(part.args.Flags),
+				manifest: place, place: part.field + ".extraArgs in " + place, partial: true})
+		}
+	}
+	return all
+}
+
+// settingsPlace is where a person finds it.
+func settingsPlace(o fact.Object) string {
+	if o.File != "" {
+		return o.File
+	}
+	return "the ConfigMap " + string(o.Namespace) + "/" + string(o.Name)
+}
+
+// configDocument judges one document for a unit.
+func (j *Judge) configDocument(u unit, d fact.ConfigDocument) []finding.Finding {
+	row, known := j.rules.ConfigKind(d.Component, rules.ParseAPIVersion(string(d.APIVersion), string(d.Type)))
+	if !known {
+		return nil
+	}
+	if f, ok := j.configKind(u, d, row); ok {
+		return []finding.Finding{f}
+	}
+	return nil
+}

@@ -82,9 +82,17 @@ func (s *Set) RuntimeConfigs(value string, m release.Minor) []RefusedEntry {
 	return refused
 }
 
+// discoveryGroup is what aggregated discovery answers in: its types are in a
+// scheme of their own (k8s.io/apiserver pkg/endpoints/discovery/aggregated, 0.26
+// on), and real servers refuse it here.
+const discoveryGroup = "apidiscovery.k8s.io"
+
 // registered: a minor knows a type of the group and version, or of any version
 // of the group.
 func (s *Set) registered(m release.Minor, group, version string) bool {
+	if group == discoveryGroup {
+		return false
+	}
 	for _, api := range s.apis {
 		if api.Group == group && (version == "" || api.Version == version) && api.Registered.Has(m) {
 			return true

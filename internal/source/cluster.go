@@ -151,6 +151,15 @@ func (c *cluster) say(u fact.Unseen) {
 	c.unseen(u)
 }
 
+// recovered keeps a fault of this program from costing more than the look at one
+// thing.
+func (c *cluster) recovered(what fact.Text) {
+	if v := recover(); v != nil {
+		c.partly()
+		c.say(fact.Unseen{What: what, Why: fact.Failed, Detail: panicked(v)})
+	}
+}
+
 // fail says that something could not be looked at, and why.
 func (c *cluster) fail(ctx context.Context, what fact.Text, err error, right fact.Text) {
 	u := fact.Unseen{What: what, Why: whyNot(err), Detail: fact.Text(err.Error())}

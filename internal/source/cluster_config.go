@@ -67,6 +67,7 @@ func (c *cluster) kubeletConfigMap() string {
 // configuration reads the documents of a component's configuration. kubeadm's
 // holds the components' flags as well, so that its content is judged.
 func (c *cluster) configuration(place, component, text string) {
+	defer c.recovered(fact.Text(place))
 	document.Read(place, []byte(text), document.Want{}, func(o fact.Object) {
 		d := fact.ConfigDocument{Path: place, Line: o.Line, Component: component, APIVersion: o.APIVersion, Type: o.Type}
 		if component == "kube-proxy" || component == "kubelet" {
@@ -137,6 +138,7 @@ const kubeletTime = 3 * time.Second
 
 func (c *cluster) lookKubelet(ctx context.Context, name string) {
 	what := "the configuration of the kubelet of " + fact.Text(name)
+	defer c.recovered(what)
 	if ctx.Err() != nil {
 		c.fail(ctx, what, ctx.Err(), "")
 		return

@@ -57,6 +57,7 @@ func (c *cluster) release(kind string, secret bool, item json.RawMessage) {
 	}
 	problem := json.Unmarshal(item, &kept)
 	place := fmt.Sprintf("%s %s/%s", kind, kept.Metadata.Namespace, kept.Metadata.Name)
+	defer c.recovered("the Helm release in " + fact.Text(place))
 	var r helmRelease
 	if problem == nil {
 		r, problem = decodeRelease(kept.Data.Release, secret)

@@ -82,12 +82,7 @@ func (c *cluster) elsewhere(r kube.Resource) bool {
 // lookKind lists one kind. A fault of this program costs that kind only.
 func (c *cluster) lookKind(ctx context.Context, r kube.Resource) {
 	what := "objects of " + fact.Text(r.String())
-	defer func() {
-		if v := recover(); v != nil {
-			c.partly()
-			c.say(fact.Unseen{What: what, Why: fact.Failed, Detail: panicked(v)})
-		}
-	}()
+	defer c.recovered(what)
 	judged := document.HasContent(r.APIVersion(), r.Kind) || r.Group == rbacGroup && r.Kind == "ClusterRole"
 	see := func(item json.RawMessage) error { return c.object(r, judged, item) }
 	c.list(ctx, kube.Listing{Resource: r, Metadata: !judged}, what, see)

@@ -69,13 +69,13 @@ func found(t testing.TB, from, to release.Minor, facts ...fact.Fact) []finding.F
 	return j.Findings()
 }
 
-// told is a finding in a line: code, impact, end, ID.
+// told is a finding in a line: ID, code, impact, end.
 func told(f finding.Finding) string {
 	end := f.End.Version
 	if f.End.Now {
 		end = "now"
 	}
-	return fmt.Sprintf("%s %s %s %s", f.Code, f.Impact, end, f.ID)
+	return fmt.Sprintf("%s %s %s %s", f.ID, f.Code, f.Impact, end)
 }
 
 func lines(all []finding.Finding) string {

@@ -23,7 +23,7 @@ func object(f fact.Fact) fact.Object {
 
 func cronJob(schedule, zone string) string {
 	return "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: j, namespace: ns}\nspec: {schedule: \"" + schedule + "\"" + zone +
-		", jobTemplate: {spec: {template: {spec: {containers: [{name: c, image: x}]}}}}}\n"
+		", jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: x}]}}}}}\n"
 }
 
 func TestSchedules(t *testing.T) {
@@ -32,17 +32,17 @@ func TestSchedules(t *testing.T) {
 		schedule, zone string
 		want           string
 	}{
-		{24, 25, "0 3 * * *", "", "CronJobZone notice 1.25 cluster/CronJob/ns/j"},
-		{36, 37, "0 3 * * *", "", "CronJobZone notice 1.37 cluster/CronJob/ns/j"},
-		{36, 37, "@daily", "", "CronJobZone notice 1.37 cluster/CronJob/ns/j"},
+		{24, 25, "0 3 * * *", "", "cluster/CronJob/ns/j CronJobZone notice 1.25"},
+		{36, 37, "0 3 * * *", "", "cluster/CronJob/ns/j CronJobZone notice 1.37"},
+		{36, 37, "@daily", "", "cluster/CronJob/ns/j CronJobZone notice 1.37"},
 		{36, 37, "0 3 * * *", ", timeZone: Etc/UTC", ""},
 		{36, 37, "*/5 * * * *", "", ""},
 		{36, 37, "@hourly", "", ""},
 		{36, 37, "@every 6h", "", ""},
-		{24, 25, "TZ=Europe/Berlin 0 3 * * *", "", "CronJobZoneInSchedule notice 1.25 cluster/CronJob/ns/j"},
-		{24, 29, "CRON_TZ=Europe/Berlin 0 3 * * *", "", "CronJobZoneInSchedule breaks 1.29 cluster/CronJob/ns/j"},
-		{0, 37, "TZ=Europe/Berlin */5 * * * *", "", "CronJobZoneInSchedule breaks 1.29 cluster/CronJob/ns/j"},
-		{33, 34, "TZ=Europe/Berlin */5 * * * *", "", "CronJobZoneInSchedule notice 1.34 cluster/CronJob/ns/j"},
+		{24, 25, "TZ=Europe/Berlin 0 3 * * *", "", "cluster/CronJob/ns/j CronJobZoneInSchedule notice 1.25"},
+		{24, 29, "CRON_TZ=Europe/Berlin 0 3 * * *", "", "cluster/CronJob/ns/j CronJobZoneInSchedule breaks 1.29"},
+		{0, 37, "TZ=Europe/Berlin */5 * * * *", "", "cluster/CronJob/ns/j CronJobZoneInSchedule breaks 1.29"},
+		{33, 34, "TZ=Europe/Berlin */5 * * * *", "", "cluster/CronJob/ns/j CronJobZoneInSchedule notice 1.34"},
 	} {
 		expect(t, found(t, c.from, c.to, objects(t, "", cronJob(c.schedule, c.zone))...), c.want)
 	}
@@ -70,13 +70,13 @@ func TestUserNamespaces(t *testing.T) {
 		nodes    string
 		want     string
 	}{
-		{30, 32, "", "UserNamespaceIgnored notice 1.31 cluster/Deployment/ns/d"},
-		{32, 33, node("a", "6.8.0", can), "UserNamespaceBegins changes 1.33 cluster/Deployment/ns/d"},
-		{32, 33, node("a", "6.8.0", ""), "UserNamespaceBegins changes 1.33 cluster/Deployment/ns/d"},
-		{32, 33, node("a", "6.8.0", can) + node("b", "6.8.0", cannot), "UserNamespaceUnsupported breaks 1.33 cluster/Deployment/ns/d"},
+		{30, 32, "", "cluster/Deployment/ns/d UserNamespaceIgnored notice 1.31"},
+		{32, 33, node("a", "6.8.0", can), "cluster/Deployment/ns/d UserNamespaceBegins changes 1.33"},
+		{32, 33, node("a", "6.8.0", ""), "cluster/Deployment/ns/d UserNamespaceBegins changes 1.33"},
+		{32, 33, node("a", "6.8.0", can) + node("b", "6.8.0", cannot), "cluster/Deployment/ns/d UserNamespaceUnsupported breaks 1.33"},
 		{33, 34, node("a", "6.8.0", can), ""},
-		{33, 34, node("a", "6.8.0", cannot), "UserNamespaceUnsupported notice 1.34 cluster/Deployment/ns/d"},
-		{33, 34, node("a", "5.15.0-91-generic", can), "UserNamespaceSlow notice 1.34 cluster/Deployment/ns/d"},
+		{33, 34, node("a", "6.8.0", cannot), "cluster/Deployment/ns/d UserNamespaceUnsupported notice 1.34"},
+		{33, 34, node("a", "5.15.0-91-generic", can), "cluster/Deployment/ns/d UserNamespaceSlow notice 1.34"},
 		{33, 34, node("a", "5.19.1", can), ""},
 	} {
 		expect(t, found(t, c.from, c.to, objects(t, "", asking+c.nodes)...), c.want)
@@ -101,14 +101,14 @@ func TestNodes(t *testing.T) {
 	}{
 		{24, 25, "v1.24.17", "containerd://1.6.2", "", ""},
 		{27, 28, "v1.25.0", "containerd://1.6.2", "", ""},
-		{27, 28, "v1.24.17", "containerd://1.6.2", "", "KubeletTooOld blocks 1.28 cluster/Node/-/w"},
-		{30, 37, "v1.29.1", "containerd://1.7.2", "", "KubeletTooOld blocks 1.33 cluster/Node/-/w"},
+		{27, 28, "v1.24.17", "containerd://1.6.2", "", "cluster/Node/-/w KubeletTooOld blocks 1.28"},
+		{30, 37, "v1.29.1", "containerd://1.7.2", "", "cluster/Node/-/w KubeletTooOld blocks 1.33"},
 		{30, 37, "v1.30.1", "containerd://1.7.2", "", ""}, // it keeps up
-		{36, 38, "v1.36.1", "containerd://1.7.2", "", "RuntimeTooOld blocks 1.38 w/kubelet-platform-runtime"},
+		{36, 38, "v1.36.1", "containerd://1.7.2", "", "w/kubelet-platform-runtime RuntimeTooOld blocks 1.38"},
 		{36, 38, "v1.36.1", "containerd://2.0.1", "", ""},
-		{36, 38, "v1.36.1", "cri-o://1.27.1", "", "RuntimeTooOld blocks 1.38 w/kubelet-platform-runtime"},
-		{25, 26, "v1.25.1", "containerd://1.5.18", "", "RuntimeTooOld blocks 1.26 w/kubelet-platform-runtime"},
-		{23, 24, "v1.23.1", "docker://20.10.7", "", "RuntimeTooOld blocks 1.24 w/kubelet-platform-runtime"},
+		{36, 38, "v1.36.1", "cri-o://1.27.1", "", "w/kubelet-platform-runtime RuntimeTooOld blocks 1.38"},
+		{25, 26, "v1.25.1", "containerd://1.5.18", "", "w/kubelet-platform-runtime RuntimeTooOld blocks 1.26"},
+		{23, 24, "v1.23.1", "docker://20.10.7", "", "w/kubelet-platform-runtime RuntimeTooOld blocks 1.24"},
 		{23, 24, "v1.23.1", "docker://20.10.7", "unix:///run/cri-dockerd.sock", ""},
 		{24, 25, "v1.24.1", "docker://20.10.7", "", ""},
 		{24, 25, "not a version", "nothing", "", ""},
@@ -122,7 +122,7 @@ func TestNodes(t *testing.T) {
 }
 
 func TestKubectl(t *testing.T) {
-	for version, want := range map[string]string{"v1.30.2": "KubectlTooOld notice 1.32 perennial/kubectl", "v1.33.0": "", "v1.37.1": "", "unknown": ""} {
+	for version, want := range map[string]string{"v1.30.2": "perennial/kubectl KubectlTooOld notice 1.32", "v1.33.0": "", "v1.37.1": "", "unknown": ""} {
 		j := New(known(t), rules.Way{From: 30, To: 34})
 		j.Kubectl(version)
 		expect(t, j.Findings(), want)
@@ -154,7 +154,7 @@ func TestKubeProxyPrograms(t *testing.T) {
 		}
 	}
 	shell := strings.Replace(wholeCluster[strings.LastIndex(wholeCluster, "---\n")+4:], "curl -sf http://localhost:10256/healthz", "cat /x", 1)
-	expect(t, found(t, 24, 25, objects(t, "", strings.Replace(shell, "1.22.17", "1.24.17", 1))...), "KubeProxyShell notice 1.25 cluster/DaemonSet/kube-system/kube-proxy")
+	expect(t, found(t, 24, 25, objects(t, "", strings.Replace(shell, "1.22.17", "1.24.17", 1))...), "cluster/DaemonSet/kube-system/kube-proxy KubeProxyShell notice 1.25")
 	expect(t, found(t, 25, 26, objects(t, "", strings.Replace(shell, "1.22.17", "1.25.17", 1))...), "")
 }
 
@@ -174,7 +174,7 @@ func TestLogs(t *testing.T) {
 		}
 	}
 	const role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: r}\nrules: [{nonResourceURLs: [/logs/*], verbs: [get]}]\n"
-	expect(t, found(t, 24, 25, objects(t, "", role)...), "LogsEndpointOff notice 1.25 cluster/ClusterRole/-/r")
-	expect(t, found(t, 29, 32, objects(t, "r.yaml", role)...), "LogsEndpointOff breaks 1.31 manifest/rbac.authorization.k8s.io/ClusterRole/-/r")
+	expect(t, found(t, 24, 25, objects(t, "", role)...), "cluster/ClusterRole/-/r LogsEndpointOff notice 1.25")
+	expect(t, found(t, 29, 32, objects(t, "r.yaml", role)...), "manifest/rbac.authorization.k8s.io/ClusterRole/-/r LogsEndpointOff breaks 1.31")
 	expect(t, found(t, 31, 37, objects(t, "", role)...), "")
 }

@@ -77,12 +77,7 @@ func (s server) ask(level string, minor release.Minor, file string) map[string]b
 	namespace := "enforces-" + level
 	s.kubectl("create", "namespace", namespace)
 	s.kubectl("label", "namespace", namespace, "pod-security.kubernetes.io/enforce="+level, "pod-security.kubernetes.io/enforce-version=v"+minor.String())
-	for range 120 { // a controller makes it, and no pod is admitted without
-		if out, _ := s.kubectl("get", "serviceaccount", "default", "-n", namespace, "-o", "name"); strings.Contains(out, "default") {
-			break
-		}
-		time.Sleep(500 * time.Millisecond)
-	}
+	s.awaitServiceAccount(namespace)
 	out, errs := s.kubectl("create", "--dry-run=server", "--validate=false", "-n", namespace, "-o", "name", "-f", file)
 	allows := map[string]bool{}
 	for name := range strings.FieldsSeq(out) {
@@ -96,4 +91,16 @@ func (s server) ask(level string, minor release.Minor, file string) map[string]b
 		}
 	}
 	return allows
+}
+
+// awaitServiceAccount waits for the account that a controller makes: no pod is
+// admitted without.
+func (s server) awaitServiceAccount(namespace string) {
+	for range 120 {
+		if out, _ := s.kubectl("get", "serviceaccount", "default", "-n", namespace, "-o", "name"); strings.Contains(out, "default") {
+			return
+		}
+		time.Sleep(500 * time.Millisecond)
+	}
+	s.Fatalf("no service account in %s", namespace)
 }

@@ -98,19 +98,19 @@ spec:
 func TestWholeCluster(t *testing.T) {
 	all := found(t, 24, 37, objects(t, "", wholeCluster)...)
 	expect(t, all, `
-CronJobZone notice 1.25 cluster/CronJob/bare/nightly
-LogsEndpointOff breaks 1.31 cluster/CronJob/bare/nightly
-SeccompAnnotationIgnored changes 1.27 cluster/CronJob/bare/nightly
-CronJobZoneInSchedule breaks 1.29 cluster/CronJob/bare/weekly
-KubeProxyShell breaks 1.25 cluster/DaemonSet/kube-system/kube-proxy
-KubeProxyTooOld blocks 1.25 cluster/DaemonSet/kube-system/kube-proxy
-PodSecurityUnset notice 1.25 cluster/Namespace/-/bare
-PodSecurityDrift breaks 1.34 cluster/Namespace/-/shop
-KubeletTooOld blocks 1.25 cluster/Node/-/w1
-UserNamespaceSlow notice 1.33 cluster/Pod/bare/tool
-UserNamespaceUnsupported breaks 1.33 cluster/Pod/bare/tool
-PodSecurityPolicyEnds breaks 1.25 cluster/PodSecurityPolicy/-/restricted
-RuntimeTooOld blocks 1.26 w1/kubelet-platform-runtime`)
+cluster/CronJob/bare/nightly CronJobZone notice 1.25
+cluster/CronJob/bare/nightly LogsEndpointOff breaks 1.31
+cluster/CronJob/bare/nightly SeccompAnnotationIgnored changes 1.27
+cluster/CronJob/bare/weekly CronJobZoneInSchedule breaks 1.29
+cluster/DaemonSet/kube-system/kube-proxy KubeProxyShell breaks 1.25
+cluster/DaemonSet/kube-system/kube-proxy KubeProxyTooOld blocks 1.25
+cluster/Namespace/-/bare PodSecurityUnset notice 1.25
+cluster/Namespace/-/shop PodSecurityDrift breaks 1.34
+cluster/Node/-/w1 KubeletTooOld blocks 1.25
+cluster/Pod/bare/tool UserNamespaceSlow notice 1.33
+cluster/Pod/bare/tool UserNamespaceUnsupported breaks 1.33
+cluster/PodSecurityPolicy/-/restricted PodSecurityPolicyEnds breaks 1.25
+w1/kubelet-platform-runtime RuntimeTooOld blocks 1.26`)
 	for _, f := range all {
 		switch f.Code {
 		case finding.PodSecurityDrift:
@@ -156,20 +156,20 @@ func namespace(labels string) string {
 
 func TestDrift(t *testing.T) {
 	for labels, want := range map[string]string{
-		"pod-security.kubernetes.io/enforce: baseline":                                                      "PodSecurityDrift breaks 1.34 cluster/Namespace/-/ns",
-		"pod-security.kubernetes.io/enforce: baseline, pod-security.kubernetes.io/enforce-version: latest":  "PodSecurityDrift breaks 1.34 cluster/Namespace/-/ns",
-		"pod-security.kubernetes.io/enforce: baseline, pod-security.kubernetes.io/enforce-version: v1.35":   "PodSecurityDrift breaks 1.34 cluster/Namespace/-/ns",
+		"pod-security.kubernetes.io/enforce: baseline":                                                      "cluster/Namespace/-/ns PodSecurityDrift breaks 1.34",
+		"pod-security.kubernetes.io/enforce: baseline, pod-security.kubernetes.io/enforce-version: latest":  "cluster/Namespace/-/ns PodSecurityDrift breaks 1.34",
+		"pod-security.kubernetes.io/enforce: baseline, pod-security.kubernetes.io/enforce-version: v1.35":   "cluster/Namespace/-/ns PodSecurityDrift breaks 1.34",
 		"pod-security.kubernetes.io/enforce: baseline, pod-security.kubernetes.io/enforce-version: v1.33":   "",
 		"pod-security.kubernetes.io/enforce: restricted":                                                    "", // it is refused now
 		"pod-security.kubernetes.io/enforce: privileged":                                                    "",
 		"pod-security.kubernetes.io/warn: baseline":                                                         "",
-		"pod-security.kubernetes.io/enforce: baseline, pod-security.kubernetes.io/enforce-version: nothing": "PodSecurityDrift breaks 1.34 cluster/Namespace/-/ns",
+		"pod-security.kubernetes.io/enforce: baseline, pod-security.kubernetes.io/enforce-version: nothing": "cluster/Namespace/-/ns PodSecurityDrift breaks 1.34",
 	} {
 		expect(t, found(t, 32, 37, objects(t, "", namespace(labels))...), want)
 	}
 	expect(t, found(t, 34, 37, objects(t, "", namespace("pod-security.kubernetes.io/enforce: baseline"))...), "")
 	in := found(t, 0, 37, objects(t, "shop.yaml", namespace("pod-security.kubernetes.io/enforce: baseline"))...)
-	expect(t, in, "PodSecurityDrift breaks 1.34 manifest/core/Namespace/-/ns")
+	expect(t, in, "manifest/core/Namespace/-/ns PodSecurityDrift breaks 1.34")
 	has(t, in[0], "add to its labels: pod-security.kubernetes.io/enforce-version: v1.33")
 	if in[0].File != "shop.yaml" || in[0].Line != 1 || in[0].Object.Kind != "Namespace" {
 		t.Errorf("%+v", in[0])
@@ -187,7 +187,7 @@ func TestWhatIsInjectedIsSeen(t *testing.T) {
 	pods := strings.Replace(namespace("pod-security.kubernetes.io/enforce: baseline"), "namespace: ns}",
 		"namespace: ns, ownerReferences: [{kind: ReplicaSet, name: p, controller: true}]}", 1)
 	in := found(t, 33, 34, objects(t, "", pods)...)
-	expect(t, in, "PodSecurityDrift breaks 1.34 cluster/Namespace/-/ns")
+	expect(t, in, "cluster/Namespace/-/ns PodSecurityDrift breaks 1.34")
 	has(t, in[0], "so something puts it in")
 }
 
@@ -206,10 +206,10 @@ spec:
   containers: [{name: c, image: x, securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}}]
 `
 	for annotation, want := range map[string]string{
-		"seccomp.security.alpha.kubernetes.io/pod: runtime/default":             "PodSecurityDrift breaks 1.27 cluster/Namespace/-/ns\nSeccompAnnotationIgnored changes 1.27 cluster/Pod/ns/p",
-		"container.seccomp.security.alpha.kubernetes.io/c: docker/default":      "PodSecurityDrift breaks 1.27 cluster/Namespace/-/ns\nSeccompAnnotationIgnored changes 1.27 cluster/Pod/ns/p",
-		"seccomp.security.alpha.kubernetes.io/pod: localhost/a.json":            "PodSecurityDrift breaks 1.27 cluster/Namespace/-/ns\nSeccompAnnotationIgnored changes 1.27 cluster/Pod/ns/p",
-		"seccomp.security.alpha.kubernetes.io/pod: unconfined":                  "SeccompAnnotationIgnored changes 1.27 cluster/Pod/ns/p",
+		"seccomp.security.alpha.kubernetes.io/pod: runtime/default":             "cluster/Namespace/-/ns PodSecurityDrift breaks 1.27\ncluster/Pod/ns/p SeccompAnnotationIgnored changes 1.27",
+		"container.seccomp.security.alpha.kubernetes.io/c: docker/default":      "cluster/Namespace/-/ns PodSecurityDrift breaks 1.27\ncluster/Pod/ns/p SeccompAnnotationIgnored changes 1.27",
+		"seccomp.security.alpha.kubernetes.io/pod: localhost/a.json":            "cluster/Namespace/-/ns PodSecurityDrift breaks 1.27\ncluster/Pod/ns/p SeccompAnnotationIgnored changes 1.27",
+		"seccomp.security.alpha.kubernetes.io/pod: unconfined":                  "cluster/Pod/ns/p SeccompAnnotationIgnored changes 1.27",
 		"container.seccomp.security.alpha.kubernetes.io/other: runtime/default": "",
 	} {
 		all := found(t, 25, 29, objects(t, "", strings.Replace(pod, "ANNOTATION", annotation, 1))...)
@@ -277,7 +277,7 @@ spec: {privileged: true, allowPrivilegeEscalation: true, seLinux: {rule: RunAsAn
 		j.See(o)
 	}
 	all := j.Findings()
-	expect(t, all, "PodSecurityPolicyEnds breaks 1.25 manifest/extensions/PodSecurityPolicy/-/none\nPodSecurityPolicyEnds breaks 1.25 manifest/policy/PodSecurityPolicy/-/all")
+	expect(t, all, "manifest/extensions/PodSecurityPolicy/-/none PodSecurityPolicyEnds breaks 1.25\nmanifest/policy/PodSecurityPolicy/-/all PodSecurityPolicyEnds breaks 1.25")
 	if len(j.security.policies[0].mutating) != 12 || len(j.security.policies[1].mutating) != 0 {
 		t.Errorf("%+v", j.security.policies)
 	}

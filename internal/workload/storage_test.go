@@ -78,11 +78,11 @@ provisioner: kubernetes.io/no-provisioner
 func TestVolumesInFiles(t *testing.T) {
 	all := volumesFound(t, 24, 37, objects(t, "s.yaml", storage)...)
 	expect(t, all, `
-VolumeDriverMissing changes 1.25 manifest/apps/StatefulSet/ns/db
-VolumePluginRemoved breaks 1.31 manifest/apps/StatefulSet/ns/db
-VolumeDriverMissing changes 1.25 manifest/core/PersistentVolume/-/data
-VolumePluginRemoved breaks 1.26 manifest/core/PersistentVolume/-/shared
-VolumeDriverMissing changes 1.25 manifest/storage.k8s.io/StorageClass/-/gp2`)
+manifest/apps/StatefulSet/ns/db VolumeDriverMissing changes 1.25
+manifest/apps/StatefulSet/ns/db VolumePluginRemoved breaks 1.31
+manifest/core/PersistentVolume/-/data VolumeDriverMissing changes 1.25
+manifest/core/PersistentVolume/-/shared VolumePluginRemoved breaks 1.26
+manifest/storage.k8s.io/StorageClass/-/gp2 VolumeDriverMissing changes 1.25`)
 	has(t, all[0], "could not be looked at")
 	has(t, all[1], "the volume a, b can no longer be mounted", "install the CSI driver rbd.csi.ceph.com",
 		"from 1.33 on: the volume d can no longer be mounted", "emptyDir volume in an init container")
@@ -96,12 +96,12 @@ VolumeDriverMissing changes 1.25 manifest/storage.k8s.io/StorageClass/-/gp2`)
 
 func TestVolumesBeyondTheWay(t *testing.T) {
 	expect(t, volumesFound(t, 25, 26, objects(t, "", storage)...), `
-VolumePluginRemoved breaks 1.26 cluster/PersistentVolume/-/shared
-VolumePluginRemoved notice 1.26 cluster/StatefulSet/ns/db`)
+cluster/PersistentVolume/-/shared VolumePluginRemoved breaks 1.26
+cluster/StatefulSet/ns/db VolumePluginRemoved notice 1.26`)
 	expect(t, volumesFound(t, 33, 37, objects(t, "", storage)...), "")
 	volume := storage[:strings.Index(storage, "---")]
-	expect(t, volumesFound(t, 0, 25, objects(t, "a.yaml", volume)...), "VolumeDriverMissing changes 1.25 manifest/core/PersistentVolume/-/data")
-	expect(t, volumesFound(t, 23, 24, objects(t, "a.yaml", volume)...), "VolumeDriverMissing notice 1.24 manifest/core/PersistentVolume/-/data")
+	expect(t, volumesFound(t, 0, 25, objects(t, "a.yaml", volume)...), "manifest/core/PersistentVolume/-/data VolumeDriverMissing changes 1.25")
+	expect(t, volumesFound(t, 23, 24, objects(t, "a.yaml", volume)...), "manifest/core/PersistentVolume/-/data VolumeDriverMissing notice 1.24")
 	expect(t, volumesFound(t, 25, 26, objects(t, "a.yaml", volume)...), "")
 	ends := strings.Replace(inTree, "translated,ebs.csi.aws.com,1.19-1.37", "translated,ebs.csi.aws.com,1.19-1.30", 1)
 	set := known(t)
@@ -109,8 +109,8 @@ VolumePluginRemoved notice 1.26 cluster/StatefulSet/ns/db`)
 		t.Fatal(err)
 	}
 	for to, want := range map[release.Minor]string{
-		30: "VolumeDriverMissing changes 1.25 manifest/core/PersistentVolume/-/data",
-		31: "VolumePluginRemoved breaks 1.31 manifest/core/PersistentVolume/-/data", // with its translation
+		30: "manifest/core/PersistentVolume/-/data VolumeDriverMissing changes 1.25",
+		31: "manifest/core/PersistentVolume/-/data VolumePluginRemoved breaks 1.31", // with its translation
 	} {
 		j := New(set, rules.Way{From: 24, To: to})
 		j.See(objects(t, "a.yaml", volume)[0])
@@ -169,12 +169,12 @@ func TestMembersOfEtcd(t *testing.T) {
 	}
 	all := j.Findings()
 	expect(t, all, `
-EtcdAlarm blocks now 10.0.0.4:2379/etcd
-EtcdDataDiffers blocks now 10.0.0.4:2379/etcd
-EtcdFault breaks 1.33 cp1/etcd-fault-LosesData
-EtcdStepTooSoon breaks 1.34 cp1/etcd-step-3.5-3.6
-EtcdAlarm blocks now cp2/etcd
-EtcdLearner notice 1.33 cp3/etcd`)
+10.0.0.4:2379/etcd EtcdAlarm blocks now
+10.0.0.4:2379/etcd EtcdDataDiffers blocks now
+cp1/etcd-fault-LosesData EtcdFault breaks 1.33
+cp1/etcd-step-3.5-3.6 EtcdStepTooSoon breaks 1.34
+cp2/etcd EtcdAlarm blocks now
+cp3/etcd EtcdLearner notice 1.33`)
 	has(t, all[1], "00000abc: 10.0.0.4:2379, cp1", "00000abd: cp2")
 	has(t, all[3], "needs 3.5.26 first")
 	has(t, all[4], "data differs")

@@ -8,10 +8,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"perennial.dev/perennial/internal/report"
+	"perennial.dev/perennial/internal/timeline"
 )
 
 type checkOptions struct {
 	lookOptions
+	upgradeOptions
 	output   string
 	noColor  bool
 	exitZero bool
@@ -29,17 +31,29 @@ and as served, the API server's in-memory loopback certificate, processes that
 still use what was replaced, faults that the next start would show, and the end
 of the release's support. Nothing is changed.
 
-The exit code says what was found: 0 nothing due, 10 due, 11 overdue or broken
-now, 12 nothing overdue seen but not everything could be looked at.`,
+With --to it also says what breaks on the way to another Kubernetes version, hop
+by hop: what this node's components are told and no longer understand, and, on a
+control plane, what the cluster's objects and their users still need. -f looks
+at documents instead, --context at other clusters.
+
+The exit code says what was found: 0 nothing due, 10 due, or a hop of the upgrade
+blocks or breaks, 11 overdue or broken now, 12 nothing overdue seen but not
+everything could be looked at.`,
 		Example: `  sudo perennial check
   perennial check --endpoint 10.0.0.1:6443
+  sudo perennial check --to 1.37
+  perennial check --to 1.37 --from 1.34 -R -f manifests/
+  helm template CHART | perennial check --to 1.37 -f -
+  perennial check --to 1.37 --context production --context staging
+  perennial check --to 1.37 -R -f manifests/ -o sarif >upgrade.sarif
   perennial check --at 2027-06-01 -o json
   sudo perennial check --record node.jsonl && perennial check --replay node.jsonl
   sudo perennial check --root /mnt/disk`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), s) },
 	}
-	o.addFlags(cmd)
+	o.lookOptions.addFlags(cmd)
+	o.upgradeOptions.addFlags(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&o.output, "output", "o", "table", "`format`: "+formatNames())
 	f.BoolVar(&o.noColor, "no-color", false, "no colours, as with NO_COLOR")
@@ -53,16 +67,34 @@ func (o *checkOptions) run(ctx context.Context, s Streams) error {
 	if err != nil {
 		return usageError{err}
 	}
-	t, err := o.look(ctx, s)
+	if err := o.check(); err != nil {
+		return err
+	}
+	var all []timeline.Timeline
+	if o.to != "" {
+		all, err = o.before(ctx, s)
+	} else {
+		all = make([]timeline.Timeline, 1)
+		all[0], err = o.look(ctx, s)
+	}
 	if err != nil {
 		return err
 	}
 	width, color := display(s, o.noColor)
-	if err := report.Timeline(s.Out, format, t, report.Options{Width: width, Color: color}); err != nil {
+	if err := report.Timelines(s.Out, format, all, report.Options{Width: width, Color: color}); err != nil {
 		return err
 	}
-	if t.ExitCode == 0 || o.exitZero {
-		return nil
+	return o.exit(all)
+}
+
+// exit is the worst of several reports' exit codes.
+func (o *checkOptions) exit(all []timeline.Timeline) error {
+	codes := make([]int, len(all))
+	for n, t := range all {
+		codes[n] = t.ExitCode
 	}
-	return exit{t.ExitCode}
+	if code := timeline.WorstExit(codes...); code != timeline.ExitOK && !o.exitZero {
+		return exit{code}
+	}
+	return nil
 }

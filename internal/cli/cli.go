@@ -107,6 +107,7 @@ func newRoot(s Streams) *cobra.Command {
 
   perennial check                           what will stop working, worst first
   perennial check --endpoint 10.0.0.1:6443  the same from outside, no credentials
+  perennial check --to 1.37                 what breaks on the way to 1.37
   perennial check --at 2027-06-01           what it looks like then, if nothing is done
   perennial explain CertificateExpires      a code, a name or a log line, explained
 
@@ -124,7 +125,7 @@ see the keys; without root it says what it could not see.`,
 	root.AddGroup(&cobra.Group{ID: "look", Title: "Look (changes nothing)"}, &cobra.Group{ID: "keep", Title: "Keep alive (plan, ask, do, prove)"}, &cobra.Group{ID: "more", Title: "More"})
 	root.SetHelpCommandGroupID("more")
 	root.SetCompletionCommandGroupID("more")
-	root.AddCommand(newCheck(s), newExplain(s), newReleases(s), newHistory(s), newRenew(s), newRestart(s), newUndo(s), newVersion(s))
+	root.AddCommand(newCheck(s), newExplain(s), newReleases(s), newHistory(s), newRenew(s), newRestart(s), newUndo(s), newRules(s), newVersion(s))
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{hinted{err, cmd.CommandPath() + " --help"}}
 	})

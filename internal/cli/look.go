@@ -78,23 +78,53 @@ func (o *lookOptions) addFlags(cmd *cobra.Command) {
 
 // look looks, or reads a record, and judges.
 func (o *lookOptions) look(ctx context.Context, s Streams) (timeline.Timeline, error) {
-	var none timeline.Timeline
+	p, cal, err := o.judging(s)
+	if err != nil {
+		return timeline.Timeline{}, err
+	}
+	l, err := o.lookAt(ctx, s, p, cal)
+	if err != nil {
+		return timeline.Timeline{}, err
+	}
+	return l.timeline(), nil
+}
+
+// judging is what everything is judged by.
+func (o *lookOptions) judging(s Streams) (policy.Policy, *release.Calendar, error) {
 	p, err := o.policy(s.Now())
 	if err != nil {
-		return none, err
+		return p, nil, err
 	}
 	cal, err := o.calendar()
-	if err != nil {
-		return none, err
-	}
+	return p, cal, err
+}
+
+// looked is what was seen and what follows from it, before it is judged by a
+// policy.
+type looked struct {
+	record   fact.Record
+	layout   layout.Layout
+	findings []finding.Finding
+	unseen   []fact.Unseen
+	env      timeline.Envelope
+	policy   policy.Policy
+	at       time.Time
+}
+
+func (l looked) timeline() timeline.Timeline {
+	return timeline.Build(l.findings, l.unseen, l.policy, l.at, l.env)
+}
+
+// lookAt looks at a node, at endpoints, or into a record.
+func (o *lookOptions) lookAt(ctx context.Context, s Streams, p policy.Policy, cal *release.Calendar) (looked, error) {
 	o.copies = p.Copies
 	rec, l, err := o.see(ctx, s)
 	if err != nil {
-		return none, err
+		return looked{}, err
 	}
 	at, err := o.instant(rec.Observed, s.Now())
 	if err != nil {
-		return none, err
+		return looked{}, err
 	}
 	findings, unseen := credential.Judge(l, rec.Facts)
 	findings = append(findings, leftover.Judge(l, rec.Facts)...)
@@ -105,8 +135,7 @@ func (o *lookOptions) look(ctx context.Context, s Streams) (timeline.Timeline, e
 		env.Scope.Node, env.Scope.KubernetesDir = fact.Text(l.Node), l.KubernetesDir
 	}
 	env.Scope.Counts.Processes = running(l)
-	unseen = slices.Concat(unseen, l.Unseen, rec.Unseen)
-	return timeline.Build(findings, unseen, p, at, env), nil
+	return looked{record: rec, layout: l, findings: findings, unseen: slices.Concat(unseen, l.Unseen, rec.Unseen), env: env, policy: p, at: at}, nil
 }
 
 // running counts the processes that are this cluster's; others were seen, too.

@@ -15,7 +15,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 	"time"
 	"unicode/utf16"
@@ -70,17 +69,20 @@ var Formats = []FormatInfo{
 // Documents are the formats of what is no timeline.
 var Documents = []Format{FormatTable, FormatJSON, FormatYAML}
 
-// ParseFormat finds a format by its name: one of those given, else any.
+// ParseFormat finds a format by its name: one of those given, else one of
+// Formats.
 func ParseFormat(s string, of ...Format) (Format, error) {
-	var names []string
-	for _, f := range Formats {
-		if len(of) > 0 && !slices.Contains(of, f.Format) {
-			continue
+	if len(of) == 0 {
+		for _, f := range Formats {
+			of = append(of, f.Format)
 		}
-		if s == string(f.Format) {
-			return f.Format, nil
+	}
+	names := make([]string, len(of))
+	for n, f := range of {
+		if s == string(f) {
+			return f, nil
 		}
-		names = append(names, string(f.Format))
+		names[n] = string(f)
 	}
 	return "", fmt.Errorf("unknown output format %q: want one of %s", fact.Text(s), strings.Join(names, ", "))
 }

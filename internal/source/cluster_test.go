@@ -253,3 +253,67 @@ func TestClusterHelm(t *testing.T) {
 		t.Errorf("%q, want %q", got, want)
 	}
 }
+
+// What components are configured with is read from kubeadm's ConfigMaps and from
+// kubelets; who may not ask those is told once, whatever the number of nodes.
+func TestClusterConfiguration(t *testing.T) {
+	f := newFake(map[string]string{"nodes": "Node"})
+	f["/api/v1/nodes"] = answers(200, `{"metadata": {}, "items": [{"metadata": {"name": "n1"}, "status": {"nodeInfo": {"kubeletVersion": "v1.36.3"}, "images": [{"names": ["big"]}]}}, {"metadata": {"name": "n2"}}]}`)
+	configMap := func(name, key, text string) {
+		f["/api/v1/namespaces/kube-system/configmaps/"+name] = answers(200, fmt.Sprintf(`{"data": {%q: %q}}`, key, text))
+	}
+	configMap("kube-proxy", "config.conf", "apiVersion: kubeproxy.config.k8s.io/v1alpha1\nkind: KubeProxyConfiguration\nfeatureGates: {A: true}\nmode: ipvs\n")
+	configMap("kubelet-config", "kubelet", "# by kubeadm\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nfeatureGates: {B: false}\n")
+	configMap("kubeadm-config", "ClusterConfiguration", "apiVersion: kubeadm.k8s.io/v1beta3\nkind: ClusterConfiguration\napiServer:\n  extraArgs:\n    feature-gates: C=true\n")
+	review := "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+	f[review] = answers(201, `{"status": {"allowed": false}}`)
+	facts, unseen, _ := lookAt(t, t.Context(), f, source.ClusterOptions{})
+	documents := map[string]fact.ConfigDocument{}
+	objects := map[fact.ID]fact.Object{}
+	for _, f := range facts {
+		switch f := f.(type) {
+		case fact.ConfigDocument:
+			documents[f.Component] = f
+		case fact.Object:
+			objects[fact.ObjectID(f)] = f
+		case fact.KubeletConfig:
+			t.Errorf("a kubelet was asked without the right: %+v", f)
+		}
+	}
+	if d := documents["kube-proxy"]; d.Path != "ConfigMap kube-system/kube-proxy" || d.Line != 1 || d.Type != "KubeProxyConfiguration" || d.Flag != "--config" || !d.Gates["A"] || len(d.Gates) != 1 {
+		t.Errorf("%+v", d)
+	}
+	if d := documents["kubelet"]; d.Line != 2 || d.APIVersion != "kubelet.config.k8s.io/v1beta1" || len(d.Gates) != 1 || d.Gates["B"] {
+		t.Errorf("%+v", d)
+	}
+	if d := documents["kubeadm"]; d.APIVersion != "kubeadm.k8s.io/v1beta3" || d.Flag != "" || len(d.Gates) != 0 {
+		t.Errorf("%+v", d)
+	}
+	if o := objects["cluster/ClusterConfiguration/kube-system/kubeadm-config"]; !strings.Contains(string(o.Content), `"feature-gates":"C=true"`) {
+		t.Errorf("%+v: %s", o, o.Content)
+	}
+	if o := objects["cluster/Node/-/n1"]; !strings.Contains(string(o.Content), "v1.36.3") || strings.Contains(string(o.Content), "big") {
+		t.Errorf("%s", o.Content)
+	}
+	about := slices.DeleteFunc(unseen, func(u fact.Unseen) bool { return !strings.Contains(string(u.What), "kubelet") })
+	if len(about) != 1 || about[0].Why != fact.Denied || !strings.Contains(string(about[0].Detail), "get nodes/proxy") || about[0].Hint == "" {
+		t.Errorf("%+v", about)
+	}
+
+	f[review] = answers(201, `{"status": {"allowed": true}}`)
+	f["/api/v1/nodes/n1/proxy/configz"] = answers(200, `{"kubeletconfig": {"featureGates": {"D": true}, "failCgroupV1": true, "staticPodPath": "/etc/kubernetes/manifests"}}`)
+	f["/api/v1/nodes/n2/proxy/configz"] = answers(503, "no route to host")
+	facts, unseen, _ = lookAt(t, t.Context(), f, source.ClusterOptions{})
+	var kubelets []fact.KubeletConfig
+	for _, f := range facts {
+		if k, ok := f.(fact.KubeletConfig); ok {
+			kubelets = append(kubelets, k)
+		}
+	}
+	if len(kubelets) != 1 || kubelets[0].Node != "n1" || !kubelets[0].Gates["D"] || kubelets[0].FailCgroupV1 == nil || !*kubelets[0].FailCgroupV1 {
+		t.Errorf("%+v", kubelets)
+	}
+	if !slices.ContainsFunc(unseen, func(u fact.Unseen) bool { return u.What == "the configuration of the kubelet of n2" }) {
+		t.Errorf("%+v", unseen)
+	}
+}

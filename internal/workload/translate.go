@@ -52,11 +52,15 @@ func translatedClass(plugin string, class *storagev1.StorageClass) string {
 		parts{translated.Provisioner, translated.Parameters, translated.AllowedTopologies})
 }
 
+// diffLimit bounds the work for one diff: volumes have few lines, and what has
+// many is none that anybody would read.
+const diffLimit = 1 << 18
+
 // difference is a diff of two values as YAML: lines with "-", "+" or neither.
 // Values that cannot be written have none.
 func difference(before, after any) string {
 	old, new := yamlLines(before), yamlLines(after)
-	if old == nil || new == nil {
+	if old == nil || new == nil || len(old)*len(new) > diffLimit {
 		return ""
 	}
 	return drop(diff(old, new))
@@ -73,7 +77,7 @@ func yamlLines(value any) []string {
 	return strings.Split(string(bytes.TrimSpace(text)), "\n")
 }
 
-// diff keeps the longest common sequence of lines. Volumes have few lines.
+// diff keeps the longest common sequence of lines.
 func diff(old, new []string) []string {
 	common := make([][]int, len(old)+1)
 	for i := range common {

@@ -12,14 +12,14 @@ import (
 	"perennial.dev/perennial/internal/rules"
 )
 
-// inTree are rows as a user may add them, so that these tests do not depend on
-// what is measured.
-const inTree = `plugin,field,class,driver,works,migrated,origin,citation
+// inTree is a whole table, so that these tests do not depend on what is measured.
+const inTree = `# as-of: 2026-11-22
+plugin,field,class,driver,works,migrated,origin,citation
 kubernetes.io/aws-ebs,awsElasticBlockStore,translated,ebs.csi.aws.com,1.19-1.37,1.25 measured k8s.io/kubernetes@v1.25.0:pkg/features/kube_features.go,measured,k8s.io/kubernetes@v1.27.16:cmd/kubelet/app/plugins_providers.go
+kubernetes.io/flexvolume,flexVolume,driver,,1.19-1.37,,measured,k8s.io/kubernetes@v1.37.0:pkg/volume/flexvolume/plugin.go
+kubernetes.io/git-repo,gitRepo,nothing,,1.19-1.32,,measured,k8s.io/kubernetes@v1.33.13:pkg/features/kube_features.go
 kubernetes.io/glusterfs,glusterfs,nothing,,1.19-1.25,,measured,k8s.io/kubernetes@v1.26.0:cmd/kubelet/app/plugins.go
 kubernetes.io/rbd,rbd,driver,rbd.csi.ceph.com,1.19-1.30,,measured,k8s.io/kubernetes@v1.31.0:cmd/kubelet/app/plugins.go
-kubernetes.io/git-repo,gitRepo,nothing,,1.19-1.32,,measured,k8s.io/kubernetes@v1.33.13:pkg/features/kube_features.go
-kubernetes.io/flexvolume,flexVolume,driver,,1.19-1.37,,measured,k8s.io/kubernetes@v1.37.0:pkg/volume/flexvolume/plugin.go
 `
 
 func volumesFound(t testing.TB, from, to release.Minor, facts ...fact.Fact) []finding.Finding {
@@ -150,9 +150,9 @@ func TestDrivers(t *testing.T) {
 func TestMembersOfEtcd(t *testing.T) {
 	set := known(t)
 	for _, rows := range []string{
-		"minor,version,origin,citation\n1.33,3.5.24,measured,k8s.io/kubernetes@v1.33.13:cmd/kubeadm/app/constants/constants.go\n1.34,3.6.4,measured,k8s.io/kubernetes@v1.34.4:cmd/kubeadm/app/constants/constants.go\n",
-		"from,to,least,effect,fix,origin,citation\n3.5,3.6,3.5.26,members come back,update etcd to 3.5.26 first,measured,etcd-io/etcd@0123456:CHANGELOG/CHANGELOG-3.5.md\n",
-		"name,from,until,effect,fix,origin,citation\nLosesData,3.5.0,3.5.3,it loses data when it is killed,update to 3.5.3,measured,etcd-io/etcd@0123456:CHANGELOG/CHANGELOG-3.5.md\n",
+		"# as-of: 2026-11-22\n" + "minor,version,origin,citation\n1.33,3.5.24,measured,k8s.io/kubernetes@v1.33.13:cmd/kubeadm/app/constants/constants.go\n1.34,3.6.4,measured,k8s.io/kubernetes@v1.34.4:cmd/kubeadm/app/constants/constants.go\n",
+		"# as-of: 2026-11-22\n" + "from,to,least,effect,fix,origin,citation\n3.5,3.6,3.5.26,members come back,update etcd to 3.5.26 first,measured,etcd-io/etcd@0123456:CHANGELOG/CHANGELOG-3.5.md\n",
+		"# as-of: 2026-11-22\n" + "name,from,until,effect,fix,origin,citation\nLosesData,3.5.0,3.5.3,it loses data when it is killed,update to 3.5.3,measured,etcd-io/etcd@0123456:CHANGELOG/CHANGELOG-3.5.md\n",
 	} {
 		if err := set.Merge("etcd", strings.NewReader(rows)); err != nil {
 			t.Fatal(err)

@@ -25,6 +25,7 @@ const (
 	criRuntimeConfig          change = "criRuntimeConfig"          // runtimes must tell their cgroup driver: containerd 2.0, CRI-O 1.28
 	criV1                     change = "criV1"                     // CRI v1alpha2 is gone: containerd 1.6, CRI-O 1.23
 	dockershimGone            change = "dockershimGone"            // the kubelet has no code for docker
+	kubeadmKubeletSkew        change = "kubeadmKubeletSkew"        // kubeadm takes older kubelets than of the minor before
 	kubeletSkew               change = "kubeletSkew"               // how much older kubelets may be; the numbers are release.KubeletSkew
 	cronJobTimeZone           change = "cronJobTimeZone"           // spec.timeZone is on by default
 	cronJobZoneRefused        change = "cronJobZoneRefused"        // creates with TZ= in the schedule are refused

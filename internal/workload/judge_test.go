@@ -3,7 +3,9 @@
 package workload
 
 import (
+	"encoding/json"
 	"fmt"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -107,7 +109,7 @@ func expect(t testing.TB, all []finding.Finding, want string) {
 
 func TestChangesCanBeRead(t *testing.T) {
 	for _, c := range []change{
-		appArmorFields, criRuntimeConfig, criV1, cronJobTimeZone, cronJobZoneRefused, dockershimGone, kubeletSkew,
+		appArmorFields, criRuntimeConfig, criV1, cronJobTimeZone, cronJobZoneRefused, dockershimGone, kubeadmKubeletSkew, kubeletSkew,
 		kubeProxyDistroless, logsHandlerOff, podSecurity, podSecurityPolicyGone, seccompAnnotationsIgnored,
 	} {
 		row := changes()[c]
@@ -115,7 +117,7 @@ func TestChangesCanBeRead(t *testing.T) {
 			t.Errorf("%s: %+v", c, row)
 		}
 	}
-	if n := len(changes()); n != 12 {
+	if n := len(changes()); n != 13 {
 		t.Errorf("%d changes", n)
 	}
 	for _, bad := range []string{"h,m,o,c\na,1.x,measured,x\n", "h,m,o,c\na,1.2\n"} {
@@ -205,4 +207,31 @@ func orNone(r *finding.Rule) *finding.Rule {
 		return &finding.Rule{}
 	}
 	return r
+}
+
+// What is seen is not kept: a judge that has seen many pods is no larger than
+// one that has seen few.
+func TestMemoryIsThatOfNamespaces(t *testing.T) {
+	pods := generate()
+	contents := make([]json.RawMessage, len(pods))
+	for i, p := range pods {
+		contents[i], _ = json.Marshal(p)
+	}
+	j := New(known(t), rules.Way{From: 24, To: 37})
+	see := func(from, to int) uint64 {
+		for i := from; i < to; i++ {
+			j.See(fact.Object{APIVersion: "v1", Type: "Pod", Namespace: "ns", Name: fact.Text(fmt.Sprintf("pod-%06d", i)), Content: contents[i%10]})
+		}
+		runtime.GC()
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	few := see(0, 100)
+	if many := see(100, 5100); many > few+256<<10 {
+		t.Errorf("5000 pods more took %d KiB", (many-few)>>10)
+	}
+	if got := j.security.spaces["ns"].workloads; got != 5100 {
+		t.Errorf("%d pods were judged", got)
+	}
 }

@@ -100,8 +100,11 @@ func TestNodes(t *testing.T) {
 		want                       string
 	}{
 		{24, 25, "v1.24.17", "containerd://1.6.2", "", ""},
-		{27, 28, "v1.25.0", "containerd://1.6.2", "", ""},
+		{27, 28, "v1.25.0", "containerd://1.6.2", "", "cluster/Node/-/w KubeletTooOld blocks 1.28"}, // kubeadm refuses it
+		{27, 28, "v1.26.0", "containerd://1.6.2", "", "cluster/Node/-/w KubeletTooOld blocks 1.28"},
 		{27, 28, "v1.24.17", "containerd://1.6.2", "", "cluster/Node/-/w KubeletTooOld blocks 1.28"},
+		{26, 27, "v1.25.0", "containerd://1.6.2", "", "cluster/Node/-/w KubeletTooOld blocks 1.27"},
+		{28, 29, "v1.26.0", "containerd://1.6.2", "", ""},
 		{30, 37, "v1.29.1", "containerd://1.7.2", "", "cluster/Node/-/w KubeletTooOld blocks 1.33"},
 		{30, 37, "v1.30.1", "containerd://1.7.2", "", ""}, // it keeps up
 		{36, 38, "v1.36.1", "containerd://1.7.2", "", "w/kubelet-platform-runtime RuntimeTooOld blocks 1.38"},

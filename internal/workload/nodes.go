@@ -39,6 +39,9 @@ func (j *Judge) seeNode(o fact.Object) error {
 		if hop, lags := j.lags(kubelet); lags {
 			j.found = append(j.found, kubeletTooOld(o, kubelet, hop))
 		}
+		if hop, refuses := j.kubeadmRefuses(kubelet); refuses {
+			j.found = append(j.found, kubeletRefused(o, kubelet, hop))
+		}
 	}
 	if r, why, ok := j.runtimeEnds(info.ContainerRuntimeVersion, dockershim(node.Metadata, kubelet)); ok {
 		f := about(o, finding.RuntimeTooOld, finding.Blocks, r)
@@ -71,6 +74,28 @@ func kubeletTooOld(o fact.Object, kubelet, hop release.Minor) finding.Finding {
 	f := about(o, finding.KubeletTooOld, finding.Blocks, skewRule(hop))
 	f.Effect = fmt.Sprintf("the kubelet %s of the node %s is too old for an API server %s, which supports %s and newer", kubelet, o.Name, hop, least)
 	f.Fix = fmt.Sprintf("kubectl drain %s --ignore-daemonsets, then install kubelet %s or newer, but none newer than the API server, and kubectl uncordon %s", o.Name, least, o.Name)
+	f.Evidence.Version = fact.Text(kubelet.String())
+	return f
+}
+
+// kubeadmRefuses finds the first hop whose kubeadm does not upgrade a cluster
+// with a kubelet of a minor that its API server supports.
+func (j *Judge) kubeadmRefuses(m release.Minor) (release.Minor, bool) {
+	if j.way.From == 0 || m >= j.way.From {
+		return 0, false
+	}
+	for _, hop := range j.way.Hops() {
+		if !changes()[kubeadmKubeletSkew].In(hop) && hop-m > 1 {
+			return hop, int(hop-m) <= release.KubeletSkew(hop)
+		}
+	}
+	return 0, false
+}
+
+func kubeletRefused(o fact.Object, kubelet, hop release.Minor) finding.Finding {
+	f := about(o, finding.KubeletTooOld, finding.Blocks, rule{hop, changes()[kubeadmKubeletSkew].Source})
+	f.Effect = fmt.Sprintf("kubeadm %s refuses to upgrade while the node %s has the kubelet %s: up to 1.28 it takes kubelets of one minor before only, although the API server supports older ones", hop, o.Name, kubelet)
+	f.Fix = fmt.Sprintf("kubectl drain %s --ignore-daemonsets, then install kubelet %s, and kubectl uncordon %s; or kubeadm upgrade apply --force", o.Name, hop-1, o.Name)
 	f.Evidence.Version = fact.Text(kubelet.String())
 	return f
 }

@@ -8,6 +8,7 @@ const (
 	APIOff               Code = "APIOff"
 	APIDeprecated        Code = "APIDeprecated"
 	StoredVersionRemoved Code = "StoredVersionRemoved"
+	CustomVersionStored  Code = "CustomVersionStored"
 
 	FlagRemoved            Code = "FlagRemoved"
 	FlagDeprecated         Code = "FlagDeprecated"
@@ -24,7 +25,7 @@ const (
 	EtcdFlagRemoved        Code = "EtcdFlagRemoved"
 	EtcdFault              Code = "EtcdFault"
 	EtcdStepTooSoon        Code = "EtcdStepTooSoon"
-	CgroupV1               Code = "CgroupV1"
+	CgroupTooOld           Code = "CgroupTooOld"
 	RuntimeTooOld          Code = "RuntimeTooOld" // seen by what nodes tell of themselves
 )
 
@@ -46,6 +47,10 @@ var upgradeCodes = []Info{
 		"The object is stored in a version whose type a minor on the way has dropped, while it serves the same kind in another version. That API server cannot decode it, and then lists no object of the kind.",
 		"An alpha version is replaced by the next one without a minor that knows both.",
 		"Delete the objects before that hop, or rewrite them on a minor that knows both versions; make them anew afterwards."},
+	{CustomVersionStored, "a custom resource in a version that is not served any more",
+		"A CustomResourceDefinition's status says that objects may be stored in a version that it no longer serves. A later release of the definition that drops the version is refused, and so is the operator's own upgrade.",
+		"Nothing rewrites stored objects by itself, and nothing takes a version out of status.storedVersions.",
+		"Write every object anew, then set status.storedVersions to what is served."},
 	{FlagRemoved, "a flag that a component no longer knows",
 		"A component of a minor on the way ends with an error where the flag is set: a static pod restarts for ever, a kubelet does not come back.",
 		"Flags are deprecated and go some minors later. kubeadm writes the manifests of static pods anew at each upgrade, with what stands in extraArgs.",
@@ -106,7 +111,7 @@ var upgradeCodes = []Info{
 		"kubeadm brings another series of etcd with a minor on the way, and from the version that runs the step is not safe.",
 		"What the next series expects was mended only in a late version of the one before.",
 		"Update etcd to the version that the finding names first."},
-	{CgroupV1, "control groups of version 1",
+	{CgroupTooOld, "control groups of version 1",
 		"The machine mounts control groups of version 1, on which the kubelet does not start from 1.35 on, unless failCgroupV1: false is set.",
 		"The system is old, or was booted with the old hierarchy on purpose.",
 		"Boot with the unified hierarchy; see what in the pods reads control groups itself (old JVMs do)."},

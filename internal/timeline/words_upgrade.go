@@ -17,6 +17,7 @@ var upgradeClauses = map[finding.Code]string{
 	finding.APIOff:               "%s is no longer served unless it is enabled",
 	finding.APIDeprecated:        "%s is to go",
 	finding.StoredVersionRemoved: "%s is stored in a version that can no longer be read",
+	finding.CustomVersionStored:  "%s may be stored in a version that it no longer serves",
 
 	finding.FlagRemoved:            "%s is no longer known",
 	finding.FlagDeprecated:         "%s is to go",
@@ -33,7 +34,7 @@ var upgradeClauses = map[finding.Code]string{
 	finding.EtcdFlagRemoved:        "%s is unknown to the etcd that comes with it",
 	finding.EtcdFault:              "%s has a known fault",
 	finding.EtcdStepTooSoon:        "%s is too old for the etcd that comes with it",
-	finding.CgroupV1:               "the machine has control groups of version 1",
+	finding.CgroupTooOld:           "the machine has control groups of version 1",
 	finding.RuntimeTooOld:          "the container runtime is too old for the kubelet",
 
 	finding.VolumePluginRemoved:      "%s has a volume that can no longer be mounted",

@@ -192,7 +192,11 @@ func (p parser) runtimeConfig(set *rules.Set, m release.Minor) []answer {
 		any := false
 		for _, m := range refusedEntry.FindAllStringSubmatch(out, -1) {
 			for _, name := range strings.Split(m[1]+m[2], ",") {
-				refused[name+"=true"], any = true, true
+				for _, v := range values { // old ones name only the group
+					if v == name+"=true" || strings.HasPrefix(v, name+"/") {
+						refused[v], any = true, true
+					}
+				}
 			}
 		}
 		return any

@@ -45,6 +45,7 @@ func (j *Judge) flag(u unit, name string, row rules.Flag) (finding.Finding, bool
 		}
 		f.Effect = fmt.Sprintf("%s %s does not know the flag --%s and does not start", u.component, m, name)
 		f.Fix = u.remove(arg)
+		u.takenOut(&f, name, m)
 		noteArg(&f, arg)
 		return f, true
 	}
@@ -64,6 +65,23 @@ func (j *Judge) flag(u unit, name string, row rules.Flag) (finding.Finding, bool
 	f.Reason, f.Fix = row.Notice, u.remove(arg)
 	noteArg(&f, arg)
 	return f, true
+}
+
+// takenOut are flags of the kubelet that `kubeadm upgrade` of a minor takes out
+// of kubeadm-flags.env, where kubeadm itself has put them
+// (k8s.io/kubernetes v1.26.0 cmd/kubeadm/app/phases/upgrade/postupgrade.go,
+// v1.35.4 cmd/kubeadm/app/cmd/phases/upgrade/postupgrade.go).
+var takenOut = map[string]release.Minor{"container-runtime": 26, "pod-infra-container-image": 35}
+
+// takenOut makes a notice of a flag that goes unasked on a node of kubeadm,
+// unless somebody has set it elsewhere as well.
+func (u unit) takenOut(f *finding.Finding, name string, m release.Minor) {
+	by, ok := takenOut[name]
+	if !ok || u.component != layout.Kubelet || by > m || u.flags.Get("bootstrap-kubeconfig") == "" {
+		return
+	}
+	f.Impact, f.Class = finding.Hint, finding.Notice
+	f.Reason = fmt.Sprintf("kubeadm upgrade of %s takes it out of /var/lib/kubelet/kubeadm-flags.env; it stays where KUBELET_EXTRA_ARGS or a unit sets it", by)
 }
 
 // removedBefore is the minor that dropped what a later one does not have.

@@ -20,6 +20,7 @@ import (
 const flagTable = `component,flag,known,hidden,deprecated,removed,notice,origin,citation
 kubelet,boot-id-file,1.19-1.36,,1.35 measured k8s.io/kubernetes@v1.35.4:cmd/kubelet/app/options/globalflags.go,1.37 measured k8s.io/kubernetes@v1.37.0:cmd/kubelet/app/options/globalflags.go,it is for cAdvisor,measured,k8s.io/kubernetes@v1.36.3:cmd/kubelet/app/options/globalflags.go
 kubelet,old-flag,1.19-1.23,,,1.24 measured k8s.io/kubernetes@v1.24.17:cmd/kubelet/app/options/options.go,,measured,k8s.io/kubernetes@v1.23.17:cmd/kubelet/app/options/options.go
+kubelet,pod-infra-container-image,1.19-1.34,,,1.35 measured k8s.io/kubernetes@v1.35.4:cmd/kubelet/app/options/options.go,,measured,k8s.io/kubernetes@v1.34.4:cmd/kubelet/app/options/options.go
 kubelet,fading,1.19-1.37,,1.36 measured k8s.io/kubernetes@v1.36.3:cmd/kubelet/app/options/options.go,1.40 planned k8s.io/kubernetes@v1.36.3:cmd/kubelet/app/options/options.go,use the file,measured,k8s.io/kubernetes@v1.37.0:cmd/kubelet/app/options/options.go
 `
 
@@ -122,6 +123,8 @@ func TestNode(t *testing.T) {
 			want: "cp1/kubelet-flag-old-flag FlagRemoved blocks 1.36 measured | remove --old-flag=true from the kubelet's command line (/var/lib/kubelet/kubeadm-flags.env, or its unit)"},
 		"a deprecated flag": {way: rules.Way{From: 35, To: 36}, node: node("cp1", []string{"kubelet", "--fading=1"}),
 			want: "cp1/kubelet-flag-fading FlagDeprecated notice 1.40 planned | remove --fading=1 from the kubelet's command line (/var/lib/kubelet/kubeadm-flags.env, or its unit)"},
+		"a flag that kubeadm takes out itself": {way: rules.Way{From: 34, To: 35}, node: node("cp1", []string{"kubelet", "--bootstrap-kubeconfig=/b", "--pod-infra-container-image=p"}),
+			want: "cp1/kubelet-flag-pod-infra-container-image FlagRemoved notice 1.35 measured | remove --pod-infra-container-image=p from the kubelet's command line (/var/lib/kubelet/kubeadm-flags.env, or its unit)"},
 		"another default": {way: rules.Way{From: 34, To: 37}, node: node("cp1", []string{"kube-proxy", "--v=2"}),
 			want: "cp1/kube-proxy-flag-proxy-mode FlagDefault changes 1.36 measured | set --proxy-mode=iptables where that is relied on"},
 		"another default of what is set": {way: rules.Way{From: 34, To: 37}, node: node("cp1", []string{"kube-proxy", "--proxy-mode=ipvs"})},
@@ -137,9 +140,9 @@ func TestNode(t *testing.T) {
 			facts: []fact.Fact{fact.ConfigDocument{Path: "/etc/kubernetes/s.yaml", Line: 1, Component: "kube-scheduler", Flag: "config", APIVersion: "kubescheduler.config.k8s.io/v1beta3", Type: "KubeSchedulerConfiguration"}},
 			want:  "cp1/kube-scheduler-config-KubeSchedulerConfiguration ConfigKindDeprecated notice 1.29 measured | in /etc/kubernetes/s.yaml, replace `apiVersion: kubescheduler.config.k8s.io/v1beta3` by `apiVersion: kubescheduler.config.k8s.io/v1`"},
 		"control groups of version 1": {way: rules.Way{From: 34, To: 35}, node: node("cp1", []string{"kubelet"}), facts: []fact.Fact{fact.Platform{Kernel: "5.10.0", Cgroup: 1}},
-			want: "cp1/kubelet-platform-cgroup CgroupV1 blocks 1.35 measured | boot with systemd.unified_cgroup_hierarchy=1 (kernel command line), on a system that supports it; to put it off, set failCgroupV1: false in the KubeletConfiguration"},
+			want: "cp1/kubelet-platform-cgroup CgroupTooOld blocks 1.35 measured | boot with systemd.unified_cgroup_hierarchy=1 (kernel command line), on a system that supports it; to put it off, set failCgroupV1: false in the KubeletConfiguration"},
 		"control groups of version 1, long before": {way: rules.Way{From: 24, To: 25}, node: node("cp1", []string{"kubelet"}), facts: []fact.Fact{fact.Platform{Cgroup: 1}},
-			want: "cp1/kubelet-platform-cgroup CgroupV1 notice 1.35 measured | boot with systemd.unified_cgroup_hierarchy=1 (kernel command line), on a system that supports it; to put it off, set failCgroupV1: false in the KubeletConfiguration"},
+			want: "cp1/kubelet-platform-cgroup CgroupTooOld notice 1.35 measured | boot with systemd.unified_cgroup_hierarchy=1 (kernel command line), on a system that supports it; to put it off, set failCgroupV1: false in the KubeletConfiguration"},
 		"control groups of version 2": {way: rules.Way{From: 34, To: 37}, node: node("cp1", []string{"kubelet"}), facts: []fact.Fact{fact.Platform{Kernel: "6.1.0", Cgroup: 2}}},
 	} {
 		t.Run(name, func(t *testing.T) {

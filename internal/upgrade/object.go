@@ -40,6 +40,7 @@ func (j *Judge) object(o fact.Object) {
 			signs = append(signs, sign{fate: f, grade: grade(o, u), use: u, words: words(u)})
 		}
 	}
+	j.found = append(j.found, j.customVersions(o)...)
 	for _, code := range []finding.Code{finding.APIRemoved, finding.APIOff, finding.APIDeprecated} {
 		if of := slices.DeleteFunc(slices.Clone(signs), func(s sign) bool { return s.fate.code != code }); len(of) > 0 {
 			j.found = append(j.found, j.usedObject(o, of))
@@ -62,7 +63,7 @@ func (j *Judge) used(o fact.Object, u fact.Use) *fate {
 	var f *fate
 	switch u.By {
 	case fact.StoredVersion:
-		return nil // of a custom resource: no minor takes it away
+		return nil // of a custom resource: no minor takes it away (customVersions)
 	case fact.WebhookRule:
 		f = j.whole[string(u.APIVersion)]
 	case fact.ManagedFields:
@@ -151,6 +152,28 @@ func (j *Judge) usedObject(o fact.Object, signs []sign) finding.Finding {
 		f.Reason = "it was written in another version since, so that the file may be another one today"
 	}
 	return f
+}
+
+// customVersions finds versions of a custom resource in which objects may be
+// stored though they are not served.
+func (j *Judge) customVersions(o fact.Object) []finding.Finding {
+	var versions []string
+	for _, u := range o.Uses {
+		if u.By == fact.StoredVersion && o.File == "" {
+			versions = append(versions, fact.Text(u.APIVersion).String())
+		}
+	}
+	if len(versions) == 0 {
+		return nil
+	}
+	resource, group, _ := strings.Cut(string(o.Name), ".")
+	return []finding.Finding{{
+		Code: finding.CustomVersionStored, ID: fact.ObjectID(o), End: at(j.firstHop(), finding.Measured), Impact: finding.Hint, Class: finding.Notice, Keeper: finding.KeeperOwner,
+		Object:   &finding.Object{APIVersion: o.APIVersion, Kind: o.Type, Name: o.Name},
+		Effect:   fmt.Sprintf("objects of %s may be stored in %s, which it does not serve: a release of the definition without it is refused", o.Name, strings.Join(versions, ", ")),
+		Fix:      fmt.Sprintf("kubectl get %s.%s -A -o json | kubectl replace -f -, then take it out of status.storedVersions with kubectl patch --subresource=status", shell(fact.Text(resource)), shell(fact.Text(group))),
+		Evidence: finding.Evidence{Notes: []fact.Text{fact.Text(string(finding.Seen) + ": status.storedVersions names " + strings.Join(versions, ", "))}},
+	}}
 }
 
 func rank(g finding.Grade) int {

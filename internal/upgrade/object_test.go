@@ -197,6 +197,18 @@ func TestWebhooks(t *testing.T) {
 	}
 }
 
+// Of a definition only the stored versions that it does not serve are told.
+func TestStoredVersionsOfCustomResources(t *testing.T) {
+	crd := fact.Object{APIVersion: "apiextensions.k8s.io/v1", Type: "CustomResourceDefinition", Name: "crontabs.stable.example.com",
+		Uses: []fact.Use{{By: fact.StoredVersion, APIVersion: "stable.example.com/v1alpha1"}}}
+	got := judge(t, rules.Way{From: 36, To: 37}, crd)
+	complete(t, got)
+	want := "cluster/CustomResourceDefinition/-/crontabs.stable.example.com CustomVersionStored notice 1.37 measured | kubectl get crontabs.stable.example.com -A -o json | kubectl replace -f -, then take it out of status.storedVersions with kubectl patch --subresource=status"
+	if shorts(got) != want || got[0].Code != finding.CustomVersionStored {
+		t.Errorf("found\n%s\nwant\n%s", shorts(got), want)
+	}
+}
+
 func TestRequests(t *testing.T) {
 	asked := func(group, version, resource string) fact.Requested {
 		return fact.Requested{Endpoint: "10.0.0.1:6443", Group: fact.Text(group), Version: fact.Text(version), Resource: fact.Text(resource)}

@@ -57,8 +57,11 @@ func TestAnswersOfRealParsers(t *testing.T) {
 		answers := readAnswers(t, file)
 		refused := verdicts(set, minor, component, answers)
 		for i, a := range answers {
+			if !known(set, minor, component, a) {
+				continue
+			}
 			total[a.sort]++
-			if a.refused != refused[i] && known(set, component, a) {
+			if a.refused != refused[i] {
 				t.Errorf("%s %s %s: refused %t, the verdict is %t", component, version, a.arg(), a.refused, refused[i])
 			}
 		}
@@ -66,9 +69,19 @@ func TestAnswersOfRealParsers(t *testing.T) {
 	t.Logf("compared: %v", total)
 }
 
-// known leaves out the flags of components of which the tables know none.
-func known(set *rules.Set, component string, a answer) bool {
-	return a.sort != "flag" || len(set.Flags(component, 37)) > 0
+// known leaves out the flags of components of which the tables know none, and
+// gates that another component in the same program has brought: the lab's is one
+// program of all components.
+func known(set *rules.Set, m release.Minor, component string, a answer) bool {
+	if a.sort == "flag" {
+		return len(set.Flags(component, m)) > 0
+	}
+	name, _, _ := strings.Cut(a.value, "=")
+	_, own := set.Gate(component, name, m)
+	return a.sort != "gate" || own || a.refused || !slices.ContainsFunc([]string{"kube-apiserver", "kube-controller-manager", "kubelet"}, func(other string) bool {
+		_, others := set.Gate(other, name, m)
+		return others
+	})
 }
 
 func readAnswers(t *testing.T, file string) []answer {
@@ -125,6 +138,9 @@ func TestRecordAnswers(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, component := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"} {
+			if _, err := os.Stat(filepath.Join(dir, component)); err != nil {
+				continue // a lab without nodes has no kubelet
+			}
 			p := parser{t: t, program: filepath.Join(dir, component), component: component, home: t.TempDir()}
 			answers := p.gates(set, minor)
 			t.Logf("%s %s: %d answers about gates", component, version, len(answers))

@@ -38,7 +38,7 @@ func (j *Judge) cgroup(l layout.Layout, p fact.Platform) []finding.Finding {
 	}
 	u := unit{component: layout.Kubelet, id: nodeID(l.Node, layout.Kubelet)}
 	id := u.thing("platform", "cgroup")
-	f := u.blocks(finding.CgroupV1, id, at(j.bites(row.First), finding.Measured), row.Source)
+	f := u.blocks(finding.CgroupTooOld, id, at(j.bites(row.First), finding.Measured), row.Source)
 	f.Effect = fmt.Sprintf("the machine has control groups of version 1: the kubelet of %s does not start on it", f.End.Version)
 	f.Fix = "boot with systemd.unified_cgroup_hierarchy=1 (kernel command line), on a system that supports it; to put it off, set failCgroupV1: false in the KubeletConfiguration"
 	if p.Kernel != "" {

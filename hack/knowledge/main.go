@@ -61,6 +61,11 @@ func run(args []string, stdout io.Writer) error {
 		}
 		fmt.Fprintf(stdout, "measured %s\n", release)
 	}
+	if *minors != "none" {
+		if err := writeEtcdFlags(*to, *asOf); err != nil {
+			return err
+		}
+	}
 	written, err := assemble(releases, *from, *asOf)
 	if err != nil {
 		return err
@@ -71,6 +76,15 @@ func run(args []string, stdout io.Writer) error {
 		}
 	}
 	return nil
+}
+
+// writeEtcdFlags measures etcd, which has releases of its own.
+func writeEtcdFlags(to, asOf string) error {
+	text, err := etcdFlags(asOf)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(to, etcdFlagsFile), text, 0o644)
 }
 
 func choose(releases []upstream.Release, minors string) ([]upstream.Release, error) {

@@ -9,9 +9,15 @@ import (
 
 	"perennial.dev/perennial/hack/knowledge/admission"
 	"perennial.dev/perennial/hack/knowledge/apis"
+	"perennial.dev/perennial/hack/knowledge/configkinds"
+	"perennial.dev/perennial/hack/knowledge/defaults"
+	"perennial.dev/perennial/hack/knowledge/etcd"
+	"perennial.dev/perennial/hack/knowledge/flags"
 	"perennial.dev/perennial/hack/knowledge/gates"
+	"perennial.dev/perennial/hack/knowledge/podsecurity"
 	"perennial.dev/perennial/hack/knowledge/table"
 	"perennial.dev/perennial/hack/knowledge/upstream"
+	"perennial.dev/perennial/hack/knowledge/volumes"
 )
 
 // kind is one of the tables: how it is measured by minor and put together.
@@ -53,6 +59,57 @@ var kinds = []kind{
 		},
 		merge: func(byMinor map[int][][]string, _ []upstream.Release) ([][]string, error) {
 			return admission.Merge(byMinor), nil
+		},
+	},
+	{
+		file: "flags.csv", minorColumns: flags.MinorColumns, comment: flags.Comment, columns: flags.Columns,
+		measure: func(tree *upstream.Tree) ([][]string, error) {
+			measured, err := flags.Measure(tree)
+			return flags.Rows(measured), err
+		},
+		merge: func(byMinor map[int][][]string, _ []upstream.Release) ([][]string, error) {
+			return flags.Merge(byMinor), nil
+		},
+	},
+	{
+		file: "configkinds.csv", minorColumns: configkinds.MinorColumns, comment: configkinds.Comment, columns: configkinds.Columns,
+		measure: func(tree *upstream.Tree) ([][]string, error) {
+			measured, err := configkinds.Measure(tree)
+			return configkinds.Rows(measured), err
+		},
+		merge: func(byMinor map[int][][]string, _ []upstream.Release) ([][]string, error) {
+			return configkinds.Merge(byMinor), nil
+		},
+	},
+	{
+		file: "defaults.csv", minorColumns: defaults.MinorColumns, comment: defaults.Comment, columns: defaults.Columns,
+		measure: defaults.Measure,
+		merge: func(byMinor map[int][][]string, _ []upstream.Release) ([][]string, error) {
+			return defaults.Merge(byMinor), nil
+		},
+	},
+	{
+		file: "volumes.csv", minorColumns: volumes.MinorColumns, comment: volumes.Comment, columns: volumes.Columns,
+		measure: func(tree *upstream.Tree) ([][]string, error) {
+			measured, err := volumes.Measure(tree)
+			return volumes.Rows(measured), err
+		},
+		merge: func(byMinor map[int][][]string, _ []upstream.Release) ([][]string, error) {
+			return volumes.Merge(byMinor)
+		},
+	},
+	{
+		file: "podsecurity.csv", minorColumns: podsecurity.MinorColumns, comment: podsecurity.Comment, columns: podsecurity.Columns,
+		measure: podsecurity.Measure,
+		merge: func(byMinor map[int][][]string, _ []upstream.Release) ([][]string, error) {
+			return podsecurity.Merge(byMinor), nil
+		},
+	},
+	{
+		file: "etcd.csv", minorColumns: etcd.ShippedMinorColumns, comment: etcd.ShippedComment, columns: etcd.ShippedColumns,
+		measure: etcd.Shipped,
+		merge: func(byMinor map[int][][]string, _ []upstream.Release) ([][]string, error) {
+			return etcd.MergeShipped(byMinor), nil
 		},
 	},
 }
@@ -110,4 +167,15 @@ func assemble(releases []upstream.Release, from, asOf string) (map[string][]byte
 		}
 	}
 	return tables, nil
+}
+
+const etcdFlagsFile = "etcdflags.csv"
+
+// etcdFlags makes the table of etcd's flags.
+func etcdFlags(asOf string) ([]byte, error) {
+	rows, err := etcd.Flags()
+	if err != nil {
+		return nil, err
+	}
+	return table.Write(etcd.FlagComment, asOf, etcd.FlagColumns, rows)
 }

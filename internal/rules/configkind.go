@@ -32,13 +32,21 @@ var configKindDefinition = definition{
 
 func putConfigKind(s *Set, r *record) error {
 	kind := ConfigKind{
-		Component: r.name("component"), GroupVersionKind: GroupVersionKind{r.name("group"), r.name("version"), r.name("kind")},
+		Component: r.name("component"), GroupVersionKind: GroupVersionKind{r.text("group"), r.name("version"), r.name("kind")},
 		Known: r.spans("known"), Deprecated: r.change("deprecated"), Removed: r.change("removed"), Source: r.source(),
 	}
 	r.must(len(kind.Known) > 0, "known in no minor")
 	r.must(kind.Removed.IsZero() || !kind.Known.Has(kind.Removed.Minor), "removed in a minor that knows it")
 	s.configKinds = append(s.configKinds, kind)
 	return r.err()
+}
+
+func (s *Set) newestConfigKind() release.Minor {
+	var newest release.Minor
+	for _, kind := range s.configKinds {
+		newest = max(newest, kind.Known.Last())
+	}
+	return newest
 }
 
 // ConfigKind finds a kind of configuration file of a component. Not ok: no

@@ -77,6 +77,24 @@ func putDefault(s *Set, r *record) error {
 	return r.err()
 }
 
+func (s *Set) newestFlag() release.Minor {
+	var newest release.Minor
+	for _, flag := range s.flags {
+		newest = max(newest, flag.Known.Last())
+	}
+	return newest
+}
+
+func (s *Set) newestDefault() release.Minor {
+	var newest release.Minor
+	for _, stretches := range s.defaults {
+		for _, is := range stretches {
+			newest = max(newest, is.Last)
+		}
+	}
+	return newest
+}
+
 // Flag finds a flag of a component by its name without dashes. Not ok: no
 // measured minor knows it.
 func (s *Set) Flag(component, name string) (Flag, bool) {

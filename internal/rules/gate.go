@@ -26,15 +26,18 @@ type Gate struct {
 	// Requires are gates that must be on where this one is, or the start ends;
 	// upstream has recorded them since 1.36.
 	Requires []string
-	// Components are those that know the gate, by name.
+	// Components are those that know the gate, by name; kubeadm's are its own, in
+	// featureGates of its ClusterConfiguration.
 	Components []string
+	// Removed is the minor in which upstream says that the gate will be gone.
+	Removed Change
 	Source
 }
 
 var gateDefinition = definition{
 	name: "gates",
 	columns: []string{
-		"gate", "first", "last", "stage", "default", "locked", "min_compatibility", "requires", "components", "origin", "citation",
+		"gate", "first", "last", "stage", "default", "locked", "min_compatibility", "requires", "components", "removed", "origin", "citation",
 	},
 	keys:      9,
 	stretches: true,
@@ -48,7 +51,8 @@ func putGate(s *Set, r *record) error {
 		Name: r.name("gate"), Span: r.span("first", "last"),
 		Stage:   r.oneOf("stage", "PreAlpha", "Alpha", "Beta", "GA", "Deprecated"),
 		Default: r.bool("default"), Locked: r.bool("locked"), MinCompatibility: r.maybeMinor("min_compatibility"),
-		Requires: strings.Fields(r.text("requires")), Components: strings.Fields(r.name("components")), Source: r.source(),
+		Requires: strings.Fields(r.text("requires")), Components: strings.Fields(r.name("components")),
+		Removed: r.change("removed"), Source: r.source(),
 	}
 	r.must(!slices.ContainsFunc(s.gates[gate.Name], gate.overlaps), "two rows for the same component and minor")
 	s.gates[gate.Name] = append(s.gates[gate.Name], gate)

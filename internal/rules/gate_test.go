@@ -60,7 +60,7 @@ func TestGate(t *testing.T) {
 
 func TestGateRowsWithoutOriginAreRefused(t *testing.T) {
 	head := "# as-of: 2026-11-22\n" + strings.Join(gateDefinition.columns, ",") + "\n"
-	const good = "A,1.19,1.37,Beta,true,false,,,kubelet,measured,k8s.io/kubernetes@v1.37.0:pkg/features/kube_features.go\n"
+	const good = "A,1.19,1.37,Beta,true,false,,,kubelet,,measured,k8s.io/kubernetes@v1.37.0:pkg/features/kube_features.go\n"
 	if err := new(Set).read(gateDefinition, []byte(head+good)); err != nil {
 		t.Fatal(err)
 	}

@@ -271,7 +271,7 @@ func (s *Set) Stale(now time.Time) (bool, string) {
 // Newest is the newest minor that was measured in all tables. What a later one
 // does is not known but for what is planned.
 func (s *Set) Newest() release.Minor {
-	return min(s.newestAPI(), s.newestGate(), s.newestPlugin())
+	return min(s.newestAPI(), s.newestGate(), s.newestPlugin(), s.newestFlag(), s.newestConfigKind())
 }
 
 // Known reports that a minor was measured.

@@ -26,7 +26,10 @@ type Gate struct {
 	MinCompat  int      // the default holds from this --min-compatibility-version on; 0: always
 	Requires   []string // gates that must be on where this one is
 	Components []string
-	Citation   string
+	// Removal is the minor in which a comment beside the specification announces
+	// that the gate goes; 0: none.
+	Removal  int
+	Citation string
 }
 
 // library is a package that declares gates.
@@ -68,7 +71,11 @@ func Measure(tree *upstream.Tree) ([]Gate, error) {
 			all = join(all, gates[name], component)
 		}
 	}
-	return all, nil
+	own, err := measureKubeadm(tree)
+	if err != nil {
+		return nil, fmt.Errorf("measuring the gates of kubeadm %s: %w", tree.Release, err)
+	}
+	return append(all, own...), nil
 }
 
 // join adds a component to the same gate of others, or the gate.
@@ -134,7 +141,14 @@ func measurePackage(tree *upstream.Tree, p *upstream.Package, found map[string]G
 				if err != nil {
 					return fmt.Errorf("reading gates in %s of %s: %w", p.Path, tree.Release, err)
 				}
+				announced, err := removals(tree, p, file)
+				if err != nil {
+					return err
+				}
 				for _, gate := range gates {
+					if minor := announced[gate.Name]; minor > tree.Release.Minor {
+						gate.Removal = minor
+					}
 					gate.Citation = tree.Cite(p.Path, file.Name)
 					found[gate.Name] = gate
 				}

@@ -10,7 +10,7 @@ import (
 )
 
 // MinorColumns are those of one release's table.
-var MinorColumns = []string{"gate", "components", "stage", "default", "locked", "min_compatibility", "requires", "citation"}
+var MinorColumns = []string{"gate", "components", "stage", "default", "locked", "min_compatibility", "requires", "removal", "citation"}
 
 // Rows are the rows of one release's table.
 func Rows(gates []Gate) [][]string {
@@ -20,9 +20,13 @@ func Rows(gates []Gate) [][]string {
 		if g.MinCompat != 0 {
 			compat = "1." + strconv.Itoa(g.MinCompat)
 		}
+		removal := ""
+		if g.Removal != 0 {
+			removal = "1." + strconv.Itoa(g.Removal)
+		}
 		rows = append(rows, []string{
 			g.Name, strings.Join(g.Components, " "), g.Stage, strconv.FormatBool(g.Default), strconv.FormatBool(g.Locked),
-			compat, strings.Join(g.Requires, " "), g.Citation,
+			compat, strings.Join(g.Requires, " "), removal, g.Citation,
 		})
 	}
 	return rows
@@ -30,7 +34,7 @@ func Rows(gates []Gate) [][]string {
 
 // Columns are those of the table for internal/rules.
 var Columns = []string{
-	"gate", "first", "last", "stage", "default", "locked", "min_compatibility", "requires", "components", "origin", "citation",
+	"gate", "first", "last", "stage", "default", "locked", "min_compatibility", "requires", "components", "removed", "origin", "citation",
 }
 
 // Comment heads the table for internal/rules.
@@ -40,7 +44,9 @@ to its components, which then do not start where it is set. 1.19 is the first
 minor measured: what starts there may have begun before. A locked gate cannot be
 set to anything but its default. min_compatibility: the default holds from this
 --min-compatibility-version on. requires: gates that must be on where this one
-is; upstream has recorded them since 1.36.`
+is; upstream has recorded them since 1.36. removed is "minor origin citation": what a
+comment beside the gate announces. The component kubeadm has gates of its own, in
+featureGates of its ClusterConfiguration.`
 
 // Merge puts the tables of all releases together: rows by minor.
 func Merge(byMinor map[int][][]string) [][]string {
@@ -54,7 +60,7 @@ func Merge(byMinor map[int][][]string) [][]string {
 		for _, row := range byMinor[minor] {
 			key := row[0] + " " + row[1]
 			s := open[key]
-			if s != nil && s.last == minor-1 && slices.Equal(s.row[:len(row)-1], row[:len(row)-1]) {
+			if s != nil && s.last == minor-1 && slices.Equal(s.row[:len(row)-2], row[:len(row)-2]) {
 				s.last, s.row = minor, row
 				continue
 			}
@@ -65,9 +71,12 @@ func Merge(byMinor map[int][][]string) [][]string {
 	}
 	var rows [][]string
 	for _, s := range all {
-		r := s.row
+		r, removed := s.row, ""
+		if r[7] != "" {
+			removed = r[7] + " planned " + r[8]
+		}
 		rows = append(rows, []string{
-			r[0], "1." + strconv.Itoa(s.first), "1." + strconv.Itoa(s.last), r[2], r[3], r[4], r[5], r[6], r[1], "measured", r[7],
+			r[0], "1." + strconv.Itoa(s.first), "1." + strconv.Itoa(s.last), r[2], r[3], r[4], r[5], r[6], r[1], removed, "measured", r[8],
 		})
 	}
 	return rows

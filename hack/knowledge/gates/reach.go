@@ -74,7 +74,7 @@ func (l *linker) node(path string) (node, error) {
 	}
 	var n node
 	for _, entry := range entries {
-		if !upstream.Measured(entry.Name()) {
+		if !upstream.Measured(dir, entry.Name()) {
 			continue
 		}
 		if err := n.read(filepath.Join(dir, entry.Name())); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"go/ast"
+	"go/build"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -46,7 +47,7 @@ func (t *Tree) Package(importPath string) (*Package, error) {
 	p := &Package{Path: importPath}
 	for _, entry := range entries {
 		name := entry.Name()
-		if !Measured(name) {
+		if !Measured(dir, name) {
 			continue
 		}
 		syntax, err := parser.ParseFile(token.NewFileSet(), filepath.Join(dir, name), nil, parser.SkipObjectResolution)
@@ -62,19 +63,21 @@ func (t *Tree) Package(importPath string) (*Package, error) {
 	return p, nil
 }
 
-// Measured leaves out tests, files for other systems than Linux, which is what a
-// control plane runs on, and generated ones in which there is nothing to measure
-// and which are most of the text.
-func Measured(name string) bool {
+// linux is what the programs of a control plane are built for.
+var linux = build.Context{GOOS: "linux", GOARCH: "amd64", Compiler: "gc", CgoEnabled: true, ReleaseTags: build.Default.ReleaseTags}
+
+// Measured leaves out tests, files that are not built for Linux, and generated
+// ones in which there is nothing to measure and which are most of the text.
+func Measured(dir, name string) bool {
 	for _, end := range []string{
-		"_test.go", "_windows.go", "_darwin.go", "_unsupported.go", "_others.go",
-		".pb.go", ".deepcopy.go", ".conversion.go", ".defaults.go", "_swagger_doc_generated.go", ".model_name.go",
+		"_test.go", ".pb.go", ".deepcopy.go", ".conversion.go", ".defaults.go", "_swagger_doc_generated.go", ".model_name.go",
 	} {
 		if strings.HasSuffix(name, end) {
 			return false
 		}
 	}
-	return strings.HasSuffix(name, ".go")
+	built, err := linux.MatchFile(dir, name)
+	return strings.HasSuffix(name, ".go") && err == nil && built
 }
 
 // Imports are the imports of a file: the name they have in it, or that their
@@ -87,6 +90,9 @@ func Imports(file *ast.File) map[string]string {
 			continue
 		}
 		name := path[strings.LastIndex(path, "/")+1:]
+		if path == "k8s.io/klog/v2" {
+			name = "klog" // v2 is part of the module's path here, elsewhere it is an API version
+		}
 		if spec.Name != nil {
 			name = spec.Name.Name
 		}
@@ -97,6 +103,56 @@ func Imports(file *ast.File) map[string]string {
 
 // Imported is the import path that a name stands for in a file, or "".
 func (f File) Imported(name string) string { return f.imports[name] }
+
+// Imports reports that the file imports a package.
+func (f File) Imports(path string) bool {
+	for _, imported := range f.imports {
+		if imported == path {
+			return true
+		}
+	}
+	return false
+}
+
+// Source is a file of a directory, read only as far as its imports.
+type Source struct {
+	Name    string
+	Text    []byte
+	Imports []string // import paths
+}
+
+// Sources reads the files of a directory that Package would parse.
+func Sources(dir string) ([]Source, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var sources []Source
+	for _, entry := range entries {
+		name := entry.Name()
+		if !Measured(dir, name) {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return nil, err
+		}
+		syntax, err := parser.ParseFile(token.NewFileSet(), name, text, parser.ImportsOnly)
+		if err != nil {
+			return nil, err
+		}
+		source := Source{Name: name, Text: text}
+		for _, spec := range syntax.Imports {
+			path, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return nil, err
+			}
+			source.Imports = append(source.Imports, path)
+		}
+		sources = append(sources, source)
+	}
+	return sources, nil
+}
 
 // Value finds the initial value of a package-level constant or variable and
 // the file that has it.

@@ -11,8 +11,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -95,43 +99,86 @@ var modules = []string{
 	"k8s.io/cloud-provider",
 	"k8s.io/component-base",
 	"k8s.io/controller-manager",
+	"k8s.io/csi-translation-lib",
 	"k8s.io/kube-aggregator",
+	"k8s.io/kube-proxy",
+	"k8s.io/kube-scheduler",
+	"k8s.io/kubelet",
+	"k8s.io/pod-security-admission",
 }
+
+// required are modules that Kubernetes' own go.mod has the version of.
+var required = []string{"github.com/google/cadvisor", "github.com/google/cadvisor/lib", "k8s.io/klog/v2"}
 
 // Tree is the unpacked source of a release.
 type Tree struct {
-	Release Release
-	dirs    map[string]string // by module
-	parsed  map[string]*Package
+	Release  Release
+	dirs     map[string]string // by module
+	versions map[string]string // by module
+	parsed   map[string]*Package
 }
 
 // Download has the Go command fetch the modules of a release into its cache.
 func Download(r Release) (*Tree, error) {
-	args := []string{"mod", "download", "-json"}
+	tree := &Tree{Release: r, dirs: map[string]string{}, versions: map[string]string{}, parsed: map[string]*Package{}}
 	for _, module := range modules {
 		if version := r.Version(module); version != "" {
-			args = append(args, module+"@"+version)
+			tree.versions[module] = version
+		}
+	}
+	if err := tree.download(); err != nil {
+		return nil, err
+	}
+	goMod, err := os.ReadFile(filepath.Join(tree.dirs[mainModule], "go.mod"))
+	if err != nil {
+		return nil, fmt.Errorf("reading what Kubernetes %s requires: %w", r, err)
+	}
+	for _, module := range required {
+		form := regexp.MustCompile(`(?m)^\s+` + regexp.QuoteMeta(module) + ` (v\S+)`)
+		if found := form.FindSubmatch(goMod); found != nil {
+			tree.versions[module] = string(found[1])
+		}
+	}
+	return tree, tree.download()
+}
+
+// Modules reads modules that are no part of a Kubernetes release, as
+// path@version.
+func Modules(paths ...string) (*Tree, error) {
+	tree := &Tree{dirs: map[string]string{}, versions: map[string]string{}, parsed: map[string]*Package{}}
+	for _, path := range paths {
+		module, version, _ := strings.Cut(path, "@")
+		tree.versions[module] = version
+	}
+	return tree, tree.download()
+}
+
+// download fetches the modules that have no directory yet.
+func (t *Tree) download() error {
+	args := []string{"mod", "download", "-json"}
+	for _, module := range slices.Sorted(maps.Keys(t.versions)) {
+		if t.dirs[module] == "" {
+			args = append(args, module+"@"+t.versions[module])
 		}
 	}
 	// The Go command fails, too, when one module of many does; what it prints
 	// says which.
 	out, runErr := exec.Command("go", args...).Output()
-	tree := &Tree{Release: r, dirs: map[string]string{}, parsed: map[string]*Package{}}
 	decoder := json.NewDecoder(strings.NewReader(string(out)))
 	for decoder.More() {
 		var module struct{ Path, Dir, Error string }
 		if err := decoder.Decode(&module); err != nil {
-			return nil, fmt.Errorf("reading the output of go mod download: %w", err)
+			return fmt.Errorf("reading the output of go mod download: %w", err)
 		}
 		if module.Error != "" {
-			return nil, fmt.Errorf("downloading Kubernetes %s: %s", r, module.Error)
+			return fmt.Errorf("downloading modules of Kubernetes %s: %s", t.Release, module.Error)
 		}
-		tree.dirs[module.Path] = module.Dir
+		t.dirs[module.Path] = module.Dir
 	}
 	if runErr != nil {
-		return nil, fmt.Errorf("downloading Kubernetes %s: %w", r, runErr)
+		return fmt.Errorf("downloading modules of Kubernetes %s: %w", t.Release, runErr)
 	}
-	return tree, nil
+	return nil
 }
 
 // Dir is the directory of an import path or module; not ok for what is not
@@ -150,17 +197,16 @@ func (t *Tree) Cite(importPath, file string) string {
 	if inside != "" {
 		inside += "/"
 	}
-	return module + "@" + t.Release.Version(module) + ":" + inside + file
+	return module + "@" + t.versions[module] + ":" + inside + file
 }
 
 func (t *Tree) split(importPath string) (module, inside string, ok bool) {
 	for candidate := range t.dirs {
-		if importPath == candidate {
-			return candidate, "", true
-		}
-		if rest, ok := strings.CutPrefix(importPath, candidate+"/"); ok {
-			return candidate, rest, true
+		rest, found := strings.CutPrefix(importPath, candidate)
+		// Of modules within modules the inner one has it.
+		if found && (rest == "" || rest[0] == '/') && len(candidate) >= len(module) {
+			module, inside, ok = candidate, strings.TrimPrefix(rest, "/"), true
 		}
 	}
-	return "", "", false
+	return module, inside, ok
 }

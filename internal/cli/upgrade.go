@@ -212,6 +212,7 @@ func (o *checkOptions) clusters(ctx context.Context, s Streams, p policy.Policy,
 	if len(contexts) == 0 {
 		contexts = []string{""}
 	}
+	o.several = len(contexts) > 1
 	var all []timeline.Timeline
 	for _, name := range contexts {
 		t, err := o.throughAPI(ctx, s, p, k, kube.Context{Kubeconfig: o.kubeconfig, Name: name})

@@ -22,6 +22,7 @@ import (
 type wayOptions struct {
 	to, from string
 	rules    []string
+	several  bool // clusters are asked about: one that has arrived is no mistake
 }
 
 func (o *wayOptions) addFlags(cmd *cobra.Command) {
@@ -89,6 +90,8 @@ func (o *wayOptions) way(k knowledge, runs start) (*timeline.Way, error) {
 	switch {
 	case runs.minor == 0:
 		w.Notes = append(w.Notes, fmt.Sprintf("where the upgrade begins is not known: everything that was removed up to %s counts; --from VERSION leaves out what was removed before", to))
+	case to <= runs.minor && o.several && o.from == "":
+		w.Notes = append(w.Notes, fmt.Sprintf("%s is reached: %s", to, runs.by))
 	case to == runs.minor:
 		return nil, usageError{fmt.Errorf("reading --to: %s is where the upgrade begins (%s)", to, runs.by)}
 	case to < runs.minor:

@@ -53,6 +53,9 @@ func (v *view) sortIn(i timeline.Item) {
 
 // hops is the table of what each hop does, in numbers.
 func (v *view) hops(u *timeline.Upgrade) {
+	if len(u.Hops) == 0 { // it is where it should be
+		return
+	}
 	g := &grid{heads: []string{"HOP TO", "BLOCKS", "BREAKS", "CHANGES", "NOTICES"}}
 	number := func(n int, style string) cell {
 		if n == 0 {

@@ -87,6 +87,7 @@ func (w *Way) summary(items []Item) *Upgrade {
 	if w.From == 0 {
 		minors = reached(items, w.To)
 	}
+	u.Hops = make([]Hop, 0, len(minors))
 	for _, m := range minors {
 		u.Hops = append(u.Hops, Hop{To: m.String()})
 	}
@@ -155,6 +156,9 @@ func (t Timeline) onTheWay() string {
 	way := "the way to " + u.To
 	if u.From != "" {
 		way = "the way from " + u.From + " to " + u.To
+	}
+	if len(u.Hops) == 0 {
+		return u.From + " runs: the way to " + u.To + " is done."
 	}
 	if u.FirstBreak == "" {
 		text := "Nothing that was looked at blocks or breaks on " + way

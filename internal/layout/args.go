@@ -145,3 +145,18 @@ func (f Flags) List(name string) []string {
 	}
 	return all
 }
+
+// Given are the flags that a component's manifest names, or where it has none,
+// its process's command line: Flags may have more, that say in the same words
+// what a configuration file says.
+func (c Component) Given() Flags {
+	args := c.Args
+	if c.Manifest == "" && c.Process != nil {
+		args = c.Process.Args
+	}
+	name, rest := component(unwrap(args))
+	if name == "" && len(args) > 0 {
+		rest = args[1:]
+	}
+	return ParseFlags(rest)
+}

@@ -5,6 +5,7 @@ package upgrade_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -124,7 +125,7 @@ func (p parser) alone(a answer) answer {
 var helpFlag = regexp.MustCompile(`(?m)^\s+(?:-\w, )?--([a-zA-Z][\w-]*)`)
 
 // flags takes what the program's help shows, and asks one by one about those of
-// the tables that it does not show.
+// the tables, and of other versions, that it does not show.
 func (p parser) flags(set *rules.Set) []answer {
 	shown := map[string]bool{}
 	var all []answer
@@ -134,14 +135,21 @@ func (p parser) flags(set *rules.Set) []answer {
 			all = append(all, answer{sort: "flag", value: m[1]})
 		}
 	}
-	names := map[string]bool{}
+	names := map[string]bool{"no-such-flag": true}
 	for k := rules.Oldest; k <= set.Newest(); k++ {
 		for _, f := range set.Flags(p.component, k) {
-			if !shown[f.Name] && f.Name != "help" && f.Name != "version" {
-				names[f.Name] = true
+			names[f.Name] = true
+		}
+	}
+	files, _ := filepath.Glob("testdata/parsers/*-" + p.component + ".txt") // of other versions
+	for _, file := range files {
+		for _, a := range readAnswers(p.t, file) {
+			if a.sort == "flag" {
+				names[a.value] = true
 			}
 		}
 	}
+	maps.DeleteFunc(names, func(name string, _ bool) bool { return shown[name] || name == "help" || name == "version" })
 	for name := range names {
 		out := p.run("--"+name+"=1", "--version")
 		all = append(all, answer{sort: "flag", value: name, refused: strings.Contains(out, "unknown flag: --"+name)})

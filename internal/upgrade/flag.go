@@ -49,8 +49,8 @@ func (j *Judge) flag(u unit, name string, row rules.Flag) (finding.Finding, bool
 		noteArg(&f, arg)
 		return f, true
 	}
-	if !row.Deprecated.In(j.way.To) {
-		return finding.Finding{}, false
+	if !row.Deprecated.In(j.way.To) || row.Removed.IsZero() && (j.way.From == 0 || !j.way.Reaches(row.Deprecated.Minor)) {
+		return finding.Finding{}, false // what runs has warned of it already, and nobody says when it goes
 	}
 	end := at(j.bites(row.Deprecated.Minor), basis(row.Deprecated.Origin))
 	if !row.Removed.IsZero() {

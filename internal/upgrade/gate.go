@@ -178,8 +178,8 @@ func (j *Judge) requirements(u unit, set []gate) []finding.Finding {
 	done := map[string]bool{}
 	var found []finding.Finding
 	for _, m := range j.hops() {
-		for _, row := range j.rules.Gates(u.component, m) {
-			if done[row.Name] || len(row.Requires) == 0 || !j.on(u.component, set, row.Name, m) {
+		for _, row := range j.needy(u.component, m) {
+			if done[row.Name] || !j.on(u.component, set, row.Name, m) {
 				continue
 			}
 			off := slices.DeleteFunc(slices.Clone(row.Requires), func(need string) bool { return j.on(u.component, set, need, m) })
@@ -191,6 +191,22 @@ func (j *Judge) requirements(u unit, set []gate) []finding.Finding {
 		}
 	}
 	return found
+}
+
+type componentMinor struct {
+	component string
+	minor     release.Minor
+}
+
+// needy lists the gates of a component that need others.
+func (j *Judge) needy(component string, m release.Minor) []rules.Gate {
+	key := componentMinor{component, m}
+	rows, ok := j.requiring[key]
+	if !ok {
+		rows = slices.DeleteFunc(j.rules.Gates(component, m), func(g rules.Gate) bool { return len(g.Requires) == 0 })
+		j.requiring[key] = rows
+	}
+	return rows
 }
 
 // requiredBefore says that the minor that runs refuses it, too: then what was

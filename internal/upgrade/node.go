@@ -78,7 +78,8 @@ func (j *Judge) units(l layout.Layout, files bool) []unit {
 		if !slices.Contains(judged, c.Name) || slices.ContainsFunc(all, func(u unit) bool { return u.component == c.Name }) {
 			continue
 		}
-		u := unit{component: c.Name, id: nodeID(l.Node, c.Name), manifest: c.Manifest, flags: c.Flags, gates: flagGates(c.Flags)}
+		u := unit{component: c.Name, id: nodeID(l.Node, c.Name), manifest: c.Manifest, flags: c.Given()}
+		u.gates = flagGates(u.flags)
 		if files {
 			u.gates = append(j.fileGates(c.Name), u.gates...)
 		}

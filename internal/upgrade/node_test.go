@@ -36,22 +36,26 @@ kube-scheduler,kubescheduler.config.k8s.io,v1,KubeSchedulerConfiguration,1.25-1.
 kube-scheduler,kubescheduler.config.k8s.io,v1beta3,KubeSchedulerConfiguration,1.23-1.28,1.26 measured k8s.io/kube-scheduler@v0.26.0:config/v1beta3/register.go,1.29 measured k8s.io/kubernetes@v1.29.0:pkg/scheduler/apis/config/scheme/scheme.go,measured,k8s.io/kube-scheduler@v0.28.15:config/v1beta3/register.go
 `
 
-const etcdTables = `minor,version,origin,citation
+const etcdTables = `# as-of: 2026-11-22
+minor,version,origin,citation
 1.33,3.5.24,measured,k8s.io/kubernetes@v1.33.13:cmd/kubeadm/app/constants/constants.go
 1.34,3.6.4,measured,k8s.io/kubernetes@v1.34.4:cmd/kubeadm/app/constants/constants.go
 1.37,3.7.0,measured,k8s.io/kubernetes@v1.37.0:cmd/kubeadm/app/constants/constants.go
 `
 
-const etcdFlagTable = `flag,series,deprecated,replacement,origin,citation
+const etcdFlagTable = `# as-of: 2026-11-22
+flag,series,deprecated,replacement,origin,citation
 experimental-corrupt-check-time,3.5 3.6,3.6,corrupt-check-time,measured,go.etcd.io/etcd/server@v3.6.8:embed/config.go
 corrupt-check-time,3.6 3.7,,,measured,go.etcd.io/etcd/server@v3.7.0:embed/config.go
 `
 
-const etcdFaultTable = `name,from,until,effect,fix,origin,citation
+const etcdFaultTable = `# as-of: 2026-11-22
+name,from,until,effect,fix,origin,citation
 DataInconsistency,3.5.0,3.5.3,a member that is killed under load may lose writes,update etcd to 3.5.26,official,go.etcd.io/etcd/server@v3.5.16:embed/config.go
 `
 
-const etcdStepTable = `from,to,least,effect,fix,origin,citation
+const etcdStepTable = `# as-of: 2026-11-22
+from,to,least,effect,fix,origin,citation
 3.5,3.6,3.5.26,members come back as learners that nobody can remove,update etcd to 3.5.26 first,official,go.etcd.io/etcd/server@v3.6.8:embed/config.go
 `
 
@@ -59,11 +63,12 @@ const etcdStepTable = `from,to,least,effect,fix,origin,citation
 func node(name string, components ...[]string) layout.Layout {
 	l := layout.Layout{Node: name}
 	for _, c := range components {
-		manifest := "/etc/kubernetes/manifests/" + c[0] + ".yaml"
+		one := layout.Component{Name: c[0], Manifest: "/etc/kubernetes/manifests/" + c[0] + ".yaml", Args: c, Flags: layout.ParseFlags(c[1:])}
 		if c[0] == layout.Kubelet {
-			manifest = ""
+			one = layout.Component{Name: c[0], Process: &fact.Process{PID: 1, Args: c}, Flags: one.Flags}
+			one.Flags["client-ca-file"] = []string{"as the file says"}
 		}
-		l.Components = append(l.Components, layout.Component{Name: c[0], Manifest: manifest, Flags: layout.ParseFlags(c[1:])})
+		l.Components = append(l.Components, one)
 	}
 	return l
 }

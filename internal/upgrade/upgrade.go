@@ -23,20 +23,21 @@ import (
 
 // Judge judges facts for a way from one minor to another.
 type Judge struct {
-	rules *rules.Set
-	way   rules.Way
-	fates map[versionKind]*fate     // of what does not stay as it is
-	asked map[versionResource]*fate // the same, by resource
-	whole map[string]*fate          // of groups' versions of which nothing is left, by apiVersion
-	found []finding.Finding         // about objects and requests
-	seen  map[fact.ID]bool          // requests that were found already
-	nodes []layout.Layout           // to be judged in the end
-	mine  []fact.Fact               // what of configuration was seen: few
+	rules     *rules.Set
+	way       rules.Way
+	fates     map[versionKind]*fate           // of what does not stay as it is
+	asked     map[versionResource]*fate       // the same, by resource
+	whole     map[string]*fate                // of groups' versions of which nothing is left, by apiVersion
+	found     []finding.Finding               // about objects and requests
+	seen      map[fact.ID]bool                // requests that were found already
+	requiring map[componentMinor][]rules.Gate // as asked for
+	nodes     []layout.Layout                 // to be judged in the end
+	mine      []fact.Fact                     // what of configuration was seen: few
 }
 
 // New makes a judge that has seen nothing.
 func New(set *rules.Set, way rules.Way) *Judge {
-	j := &Judge{rules: set, way: way, fates: map[versionKind]*fate{}, asked: map[versionResource]*fate{}, whole: map[string]*fate{}, seen: map[fact.ID]bool{}}
+	j := &Judge{rules: set, way: way, fates: map[versionKind]*fate{}, asked: map[versionResource]*fate{}, whole: map[string]*fate{}, seen: map[fact.ID]bool{}, requiring: map[componentMinor][]rules.Gate{}}
 	j.findFates()
 	return j
 }

@@ -130,7 +130,7 @@ func (j *Judge) etcdFlags(u unit, v rules.EtcdVersion) []finding.Finding {
 			f.Effect = fmt.Sprintf("etcd %s, which kubeadm %s brings, does not know the flag --%s and does not start", shipped.Version, m, name)
 			f.Fix = "remove --" + name + " from etcd.local.extraArgs in the ConfigMap kube-system/kubeadm-config"
 			if row.Replacement != "" {
-				f.Fix = fmt.Sprintf("with that hop, replace --%s by --%s in etcd.local.extraArgs of the ConfigMap kube-system/kubeadm-config", name, row.Replacement)
+				f.Fix = fmt.Sprintf("with that hop, replace --%s by %s in etcd.local.extraArgs of the ConfigMap kube-system/kubeadm-config", name, row.Replacement)
 			}
 			noteArg(&f, argument(name, u.flags))
 			found = append(found, f)

@@ -49,6 +49,13 @@ func (j *Judge) flag(u unit, name string, row rules.Flag) (finding.Finding, bool
 		noteArg(&f, arg)
 		return f, true
 	}
+	if m := row.Removed.Minor; m > j.rules.Newest() && row.Removed.In(j.way.To) {
+		f := u.blocks(finding.FlagRemoved, id, at(m, basis(row.Removed.Origin)), row.Removed.Source)
+		f.Effect = fmt.Sprintf("%s %s is to know the flag --%s no longer, and does not start with it then", u.component, m, name)
+		f.Reason, f.Fix = row.Notice, u.remove(arg)
+		noteArg(&f, arg)
+		return f, true
+	}
 	if !row.Deprecated.In(j.way.To) || row.Removed.IsZero() && (j.way.From == 0 || !j.way.Reaches(row.Deprecated.Minor)) {
 		return finding.Finding{}, false // what runs has warned of it already, and nobody says when it goes
 	}

@@ -69,7 +69,7 @@ func (j *Judge) gates(u unit) []finding.Finding {
 }
 
 func (j *Judge) knowsGates(component string) bool {
-	return slices.Contains(judged, component)
+	return slices.Contains(judged, component) || component == kubeadm
 }
 
 // gate judges one gate over the way: the first minor that ends the start with
@@ -87,7 +87,22 @@ func (j *Judge) gate(u unit, g gate) (finding.Finding, bool) {
 			return j.lockedGate(u, g, row, m), true
 		}
 	}
-	return finding.Finding{}, false
+	return j.plannedGate(u, g)
+}
+
+// plannedGate tells of a gate that is to be gone in a minor that nobody has
+// measured.
+func (j *Judge) plannedGate(u unit, g gate) (finding.Finding, bool) {
+	row, ok := j.settable(u.component, g.name, j.rules.Newest())
+	if !ok || j.way.To <= j.rules.Newest() || !row.Removed.In(j.way.To) {
+		return finding.Finding{}, false
+	}
+	m := max(j.bites(row.Removed.Minor), j.rules.Newest()+1)
+	f := u.blocks(finding.GateRemoved, u.thing("gate", g.name), at(m, basis(row.Removed.Origin)), row.Removed.Source)
+	f.Effect = fmt.Sprintf("%s %s is to know the feature gate %s no longer, and does not start with it then", u.component, m, fact.Text(g.name))
+	f.Fix = u.unset(g)
+	g.evidence(&f)
+	return f, true
 }
 
 // settable finds what a minor does with a gate, if it can be set at all.
@@ -123,6 +138,9 @@ func (j *Judge) unknownGate(u unit, g gate, m release.Minor) finding.Finding {
 		f.Reason = fmt.Sprintf("it was removed in %s: %s does not know it either", removed, j.way.From)
 	}
 	f.Effect = fmt.Sprintf("%s %s does not know the feature gate %s and does not start", u.component, m, fact.Text(g.name))
+	if u.component == kubeadm {
+		f.Effect = fmt.Sprintf("kubeadm %s does not know its feature gate %s and refuses to go on", m, fact.Text(g.name))
+	}
 	f.Fix = u.unset(g)
 	g.evidence(&f)
 	return f

@@ -18,6 +18,9 @@ import (
 // kubeProxy is a component that no layout knows: it is a pod of a DaemonSet.
 const kubeProxy = "kube-proxy"
 
+// kubeadm has gates of its own.
+const kubeadm = "kubeadm"
+
 // judged are the components whose flags and gates are in the tables.
 var judged = []string{layout.APIServer, layout.ControllerManager, layout.Scheduler, layout.Kubelet, kubeProxy}
 

@@ -45,7 +45,7 @@ minor,version,origin,citation
 
 const etcdFlagTable = `# as-of: 2026-11-22
 flag,series,deprecated,replacement,origin,citation
-experimental-corrupt-check-time,3.5 3.6,3.6,corrupt-check-time,measured,go.etcd.io/etcd/server@v3.6.8:embed/config.go
+experimental-corrupt-check-time,3.5 3.6,3.6,--corrupt-check-time,measured,go.etcd.io/etcd/server@v3.6.8:embed/config.go
 corrupt-check-time,3.6 3.7,,,measured,go.etcd.io/etcd/server@v3.7.0:embed/config.go
 `
 
@@ -122,6 +122,13 @@ func TestNode(t *testing.T) {
 		"kube-proxy's, as the cluster keeps it": {way: rules.Way{From: 36, To: 37}, node: node("cp1"),
 			facts: []fact.Fact{fact.ConfigDocument{Path: "ConfigMap kube-system/kube-proxy", Component: "kube-proxy", Gates: map[string]bool{"SidecarContainers": true}}},
 			want:  "cluster/kube-proxy-gate-SidecarContainers GateRemoved blocks 1.37 measured | remove SidecarContainers from featureGates in ConfigMap kube-system/kube-proxy"},
+		"a gate that is to go": {way: rules.Way{From: 37, To: 40}, node: gates("APIResponseCompression=true,UserNamespacesSupport=true"),
+			want: "cp1/kube-apiserver-gate-UserNamespacesSupport GateRemoved blocks 1.39 planned | remove UserNamespacesSupport=true of --feature-gates" + manifest},
+		"kubeadm's own": {way: rules.Way{From: 35, To: 37}, node: node("cp1"),
+			facts: []fact.Fact{fact.ConfigDocument{Path: "ConfigMap kube-system/kubeadm-config", Component: "kubeadm", Gates: map[string]bool{"NoSuchGate": true}}},
+			want:  "cluster/kubeadm-gate-NoSuchGate GateRemoved blocks 1.36 measured | remove NoSuchGate from featureGates in ConfigMap kube-system/kubeadm-config"},
+		"a flag that is to go, on the way there": {way: rules.Way{From: 37, To: 40}, node: node("cp1", []string{"kubelet", "--fading=1"}),
+			want: "cp1/kubelet-flag-fading FlagRemoved blocks 1.40 planned | remove --fading=1 from the kubelet's command line (/var/lib/kubelet/kubeadm-flags.env, or its unit)"},
 		"a removed flag": {way: rules.Way{From: 35, To: 37}, node: node("cp1", []string{"kubelet", "--boot-id-file=/x"}),
 			want: "cp1/kubelet-flag-boot-id-file FlagRemoved blocks 1.37 measured | remove --boot-id-file=/x from the kubelet's command line (/var/lib/kubelet/kubeadm-flags.env, or its unit)"},
 		"a flag that was removed before": {way: rules.Way{From: 35, To: 36}, node: node("cp1", []string{"kubelet", "--old_flag"}),

@@ -15,7 +15,7 @@ import (
 // settingKinds are the kinds of objects that hold components' settings, by the
 // component that reads them.
 var settingKinds = map[fact.Text]string{
-	"ClusterConfiguration": "kubeadm", "KubeProxyConfiguration": kubeProxy, "KubeletConfiguration": layout.Kubelet,
+	"ClusterConfiguration": kubeadm, "KubeProxyConfiguration": kubeProxy, "KubeletConfiguration": layout.Kubelet,
 }
 
 // settings judges a document, or a ConfigMap's content, that holds components'
@@ -45,7 +45,7 @@ func (j *Judge) settings(o fact.Object) []finding.Finding {
 }
 
 var settingGroups = map[string]string{
-	"kubeadm": "kubeadm.k8s.io", kubeProxy: "kubeproxy.config.k8s.io", layout.Kubelet: "kubelet.config.k8s.io",
+	kubeadm: "kubeadm.k8s.io", kubeProxy: "kubeproxy.config.k8s.io", layout.Kubelet: "kubelet.config.k8s.io",
 }
 
 func (j *Judge) etcdSettings(u unit) []finding.Finding {
@@ -93,7 +93,7 @@ func (e *extraArgs) UnmarshalJSON(data []byte) error {
 
 func readSettings(o fact.Object, component string) []unit {
 	id, place := string(fact.ObjectID(o)), settingsPlace(o)
-	if component != "kubeadm" {
+	if component != kubeadm {
 		var c struct {
 			FeatureGates map[string]any `json:"featureGates"`
 		}

@@ -51,11 +51,12 @@ func TestLabObjects(t *testing.T) {
 	p.Do("restart", "kube-apiserver") // or its cache has them only after their events
 	admin := filepath.Join(p.KubernetesDir, "admin.conf")
 	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(time.Second) {
-		if out, ok := p.Kubectl("get", "--raw", "/api/v1/configmaps?limit=1"); ok && strings.Contains(out, "remainingItemCount") {
+		out, ok := p.Kubectl("get", "--raw", "/api/v1/configmaps?limit=1")
+		if ok && strings.Contains(out, "remainingItemCount") {
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("the API server does not tell of them")
+			t.Fatalf("the API server does not tell of them: %v, %.2000s", ok, out)
 		}
 	}
 	for run := range 3 {

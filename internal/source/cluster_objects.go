@@ -100,6 +100,12 @@ type named struct {
 
 // object pushes an object, or passes over it.
 func (c *cluster) object(r kube.Resource, judged bool, item json.RawMessage) error {
+	var uses []fact.Use
+	if !judged { // most objects: nothing more is read of them
+		if uses = document.Uses(item); !telling(r, uses) && (!unstable(r.Version) || c.defined.has(r)) {
+			return nil
+		}
+	}
 	var n named
 	if err := json.Unmarshal(item, &n); err != nil {
 		return errors.New("one of its objects is no object")
@@ -108,7 +114,9 @@ func (c *cluster) object(r kube.Resource, judged bool, item json.RawMessage) err
 		item = slices.Concat([]byte(`{"apiVersion":"`+r.APIVersion()+`","kind":"`+r.Kind+`",`), bytes.TrimLeft(item, "{ \t\r\n"))
 	}
 	o := fact.Object{APIVersion: fact.Text(r.APIVersion()), Type: fact.Text(r.Kind), Namespace: n.Metadata.Namespace, Name: n.Metadata.Name}
-	uses := document.Uses(item)
+	if judged {
+		uses = document.Uses(item)
+	}
 	switch {
 	case r.Group == crdGroup && r.Kind == crdKind:
 		o.Content, uses = c.definition(item, uses)
@@ -124,11 +132,10 @@ func (c *cluster) object(r kube.Resource, judged bool, item json.RawMessage) err
 	case judged:
 		o.Content = document.Prune(item)
 	}
-	telling := telling(r, uses)
-	if telling {
+	if telling(r, uses) {
 		o.Uses = uses
 	}
-	if telling || o.Content != nil || unstable(r.Version) && !c.defined.has(r) {
+	if !judged || o.Uses != nil || o.Content != nil || unstable(r.Version) {
 		c.push(o)
 	}
 	return nil

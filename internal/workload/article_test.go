@@ -11,17 +11,6 @@ import (
 	"perennial.dev/perennial/internal/rules"
 )
 
-// The volumes of 1.24, as the kubelets of 1.24.17, 1.25.0 and 1.26.0 have them
-// (cmd/kubelet/app/plugins.go).
-const volumesOf124 = `# as-of: 2026-11-22
-plugin,field,class,driver,works,migrated,origin,citation
-kubernetes.io/aws-ebs,awsElasticBlockStore,translated,ebs.csi.aws.com,1.19-1.37,1.25 measured k8s.io/kubernetes@v1.25.0:pkg/features/kube_features.go,measured,k8s.io/kubernetes@v1.25.0:pkg/features/kube_features.go
-kubernetes.io/flocker,flocker,nothing,,1.19-1.24,,measured,k8s.io/kubernetes@v1.25.0:cmd/kubelet/app/plugins.go
-kubernetes.io/glusterfs,glusterfs,nothing,,1.19-1.25,,measured,k8s.io/kubernetes@v1.26.0:cmd/kubelet/app/plugins.go
-kubernetes.io/quobyte,quobyte,driver,,1.19-1.24,,measured,k8s.io/kubernetes@v1.25.0:cmd/kubelet/app/plugins.go
-kubernetes.io/storageos,storageos,driver,,1.19-1.24,,measured,k8s.io/kubernetes@v1.25.0:cmd/kubelet/app/plugins.go
-`
-
 const clusterOf124 = `apiVersion: policy/v1beta1
 kind: PodSecurityPolicy
 metadata: {name: default}
@@ -136,13 +125,9 @@ spec:
 // What an upgrade from 1.24 to 1.25 does to what runs: all of it, nothing else.
 func TestFrom124To125(t *testing.T) {
 	set := known(t)
-	for _, table := range []string{
-		volumesOf124,
-		"# as-of: 2026-11-22\nname,from,until,effect,fix,origin,citation\nDataInconsistency,3.5.0,3.5.3,it loses data when it is killed,update to 3.5.3,measured,github.com/etcd-io/etcd@0123456:CHANGELOG/CHANGELOG-3.5.md\n",
-	} {
-		if err := set.Merge("table", strings.NewReader(table)); err != nil {
-			t.Fatal(err)
-		}
+	faults := "# as-of: 2026-11-22\nname,from,until,effect,fix,origin,citation\nDataInconsistency,3.5.0,3.5.3,it loses data when it is killed,update to 3.5.3,measured,github.com/etcd-io/etcd@0123456:CHANGELOG/CHANGELOG-3.5.md\n"
+	if err := set.Merge("faults", strings.NewReader(faults)); err != nil {
+		t.Fatal(err)
 	}
 	j := New(set, rules.Way{From: 24, To: 25})
 	for _, f := range objects(t, "", clusterOf124) {

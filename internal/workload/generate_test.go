@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/pod-security-admission/policy"
 
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/release"
@@ -391,4 +393,29 @@ func BenchmarkPods(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N*len(facts)), "µs/pod")
+}
+
+// Each change of a check is in the tables, by the name that the library has.
+func TestTheTablesHaveEveryCheck(t *testing.T) {
+	set, a := known(t), newAdmission(known(t), 23, 37)
+	rows := map[string]bool{}
+	for _, row := range set.PodSecurityVersions() {
+		rows[row.Check+" "+row.Since.String()] = true
+	}
+	for _, check := range policy.DefaultChecks() {
+		for _, version := range check.Versions {
+			minor := version.MinimumVersion.Minor()
+			if !rows[string(check.ID)+fmt.Sprintf(" 1.%d", minor)] {
+				t.Errorf("no row for %s of 1.%d", check.ID, minor)
+			}
+		}
+	}
+	for i, id := range a.ids {
+		if id == "hostProbesAndHostLifecycle" {
+			j := New(set, rules.Way{From: 33, To: 34})
+			if r := j.checkRule(34, 1<<i); !strings.Contains(r.source.Citation, "check_hostProbes") {
+				t.Errorf("%+v", r)
+			}
+		}
+	}
 }

@@ -3,8 +3,11 @@
 package workload
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
+
+	corev1 "k8s.io/api/core/v1"
 
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/finding"
@@ -15,7 +18,7 @@ import (
 // inTree is a whole table, so that these tests do not depend on what is measured.
 const inTree = `# as-of: 2026-11-22
 plugin,field,class,driver,works,migrated,origin,citation
-kubernetes.io/aws-ebs,awsElasticBlockStore,translated,ebs.csi.aws.com,1.19-1.37,1.25 measured k8s.io/kubernetes@v1.25.0:pkg/features/kube_features.go,measured,k8s.io/kubernetes@v1.27.16:cmd/kubelet/app/plugins_providers.go
+kubernetes.io/aws-ebs,awsElasticBlockStore,translated,ebs.csi.aws.com,1.19-1.24,1.25 measured k8s.io/kubernetes@v1.25.0:pkg/features/kube_features.go,measured,k8s.io/kubernetes@v1.27.16:cmd/kubelet/app/plugins_providers.go
 kubernetes.io/flexvolume,flexVolume,driver,,1.19-1.37,,measured,k8s.io/kubernetes@v1.37.0:pkg/volume/flexvolume/plugin.go
 kubernetes.io/git-repo,gitRepo,nothing,,1.19-1.32,,measured,k8s.io/kubernetes@v1.33.13:pkg/features/kube_features.go
 kubernetes.io/glusterfs,glusterfs,nothing,,1.19-1.25,,measured,k8s.io/kubernetes@v1.26.0:cmd/kubelet/app/plugins.go
@@ -103,19 +106,6 @@ cluster/StatefulSet/ns/db VolumePluginRemoved notice 1.26`)
 	expect(t, volumesFound(t, 0, 25, objects(t, "a.yaml", volume)...), "manifest/core/PersistentVolume/-/data VolumeDriverMissing changes 1.25")
 	expect(t, volumesFound(t, 23, 24, objects(t, "a.yaml", volume)...), "manifest/core/PersistentVolume/-/data VolumeDriverMissing notice 1.24")
 	expect(t, volumesFound(t, 25, 26, objects(t, "a.yaml", volume)...), "")
-	ends := strings.Replace(inTree, "translated,ebs.csi.aws.com,1.19-1.37", "translated,ebs.csi.aws.com,1.19-1.30", 1)
-	set := known(t)
-	if err := set.Merge("volumes", strings.NewReader(ends)); err != nil {
-		t.Fatal(err)
-	}
-	for to, want := range map[release.Minor]string{
-		30: "manifest/core/PersistentVolume/-/data VolumeDriverMissing changes 1.25",
-		31: "manifest/core/PersistentVolume/-/data VolumePluginRemoved breaks 1.31", // with its translation
-	} {
-		j := New(set, rules.Way{From: 24, To: to})
-		j.See(objects(t, "a.yaml", volume)[0])
-		expect(t, j.Findings(), want)
-	}
 }
 
 func TestDrivers(t *testing.T) {
@@ -178,4 +168,21 @@ cp3/etcd EtcdLearner notice 1.33`)
 	has(t, all[1], "00000abc: 10.0.0.4:2379, cp1", "00000abd: cp2")
 	has(t, all[3], "needs 3.5.26 first")
 	has(t, all[4], "data differs")
+}
+
+// Each kind of volume that the tables know is found in pods.
+func TestEveryVolumeIsKnown(t *testing.T) {
+	all := known(t).Volumes()
+	for _, kind := range all {
+		var v corev1.Volume
+		if err := json.Unmarshal([]byte(`{"name":"v","`+kind.Field+`":{}}`), &v); err != nil {
+			t.Fatal(err)
+		}
+		if got := sourceField(&v); got != kind.Field {
+			t.Errorf("%s is taken for %q", kind.Field, got)
+		}
+	}
+	if len(all) < 17 {
+		t.Errorf("%d kinds of volumes", len(all))
+	}
 }

@@ -147,13 +147,14 @@ func sourceField(v *corev1.Volume) string {
 // in the end, when the drivers are known. What ends after the way is a hint.
 func (j *Judge) use(o fact.Object, kind rules.Volume, what string, translated func() string) {
 	o.Content, o.Uses = nil, nil
-	last := kind.Works.Last()
-	ends := last > 0 && last < j.rules.Newest() && last >= j.way.From
-	switch {
-	case ends && (kind.Class != rules.Translated || last < j.way.To):
+	if kind.Class == rules.Translated {
+		if !kind.Migrated.IsZero() && kind.Migrated.Minor > j.way.From {
+			j.volumes.used = append(j.volumes.used, usedVolume{o, kind, what, translated()})
+		}
+		return
+	}
+	if last := kind.Works.Last(); last > 0 && last < j.rules.Newest() && last >= j.way.From {
 		j.found = append(j.found, j.pluginRemoved(o, kind, what, last+1))
-	case kind.Class == rules.Translated && !kind.Migrated.IsZero() && kind.Migrated.Minor > j.way.From:
-		j.volumes.used = append(j.volumes.used, usedVolume{o, kind, what, translated()})
 	}
 }
 

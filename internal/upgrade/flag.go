@@ -35,12 +35,16 @@ func (j *Judge) flags(u unit) []finding.Finding {
 func (j *Judge) flag(u unit, name string, row rules.Flag) (finding.Finding, bool) {
 	id, arg := u.thing("flag", name), argument(name, u.flags)
 	for _, m := range j.hops() {
-		if row.Known.Has(m) || m < row.Known[0].First {
+		ahead := m < row.Known[0].First
+		if row.Known.Has(m) || ahead && row.Known[0].First <= j.way.To {
 			continue
 		}
 		f := u.blocks(finding.FlagRemoved, id, at(m, finding.Measured), cmp.Or(row.Removed.Source, row.Source))
 		f.RemovedIn = removedBefore(row.Known, m).String()
-		if f.RemovedIn != m.String() && j.way.From != 0 {
+		switch {
+		case ahead:
+			f.RemovedIn, f.Reason = "", "no minor up to this one knows it"
+		case f.RemovedIn != m.String() && j.way.From != 0:
 			f.Reason = fmt.Sprintf("it was removed in %s: %s does not take it either", f.RemovedIn, j.way.From)
 		}
 		f.Effect = fmt.Sprintf("%s %s does not know the flag --%s and does not start", u.component, m, name)
@@ -211,6 +215,9 @@ func (j *Judge) admission(u unit) []finding.Finding {
 				f := u.blocks(finding.AdmissionPluginRemoved, u.thing("admission", name), at(m, finding.Measured), row.Source)
 				if ok {
 					f.RemovedIn = removedBefore(row.Known, m).String()
+					if f.RemovedIn != m.String() && j.way.From != 0 {
+						f.Reason = fmt.Sprintf("it was removed in %s: %s does not know it either", f.RemovedIn, j.way.From)
+					}
 				} else {
 					f.RemovedIn, f.Rule, f.Reason = "", nil, "no minor up to this one knows it"
 				}

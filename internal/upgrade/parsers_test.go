@@ -117,7 +117,7 @@ func verdicts(set *rules.Set, m release.Minor, component string, answers []answe
 	blocked := map[string]bool{}
 	for _, f := range j.Findings() {
 		// A flag's name was asked about, not what its value "true" does.
-		value := strings.Contains(f.ID.Name(), "-admission-") || strings.Contains(f.ID.Name(), "-runtime-config-")
+		value := f.Code == finding.AdmissionPluginRemoved || f.Code == finding.RuntimeConfigRefused
 		i, err := strconv.Atoi(strings.TrimPrefix(f.ID.Node(), "n"))
 		if err == nil && f.Impact == finding.Blocks && !(value && answers[i].sort == "flag") {
 			blocked[f.ID.Node()] = true

@@ -40,7 +40,7 @@ func RuleTables(w io.Writer, f Format, tables []rules.Table, o Options) error {
 	}
 	g := &grid{heads: []string{"TABLE", "ROWS", "AS OF", "WHAT"}}
 	for _, t := range tables {
-		g.rows = append(g.rows, []cell{{text: t.Name}, {text: fmt.Sprint(len(t.Rows))}, {text: t.AsOf.Format(time.DateOnly)}, {text: plain(t.About)}})
+		g.rows = append(g.rows, []cell{{text: t.Name}, {text: fmt.Sprint(len(t.Rows))}, {text: t.AsOf.Format(time.DateOnly)}, {text: plain(heading(t.About))}})
 	}
 	p := &page{width: o.Width, color: o.Color}
 	if o.Width > 0 {
@@ -48,6 +48,14 @@ func RuleTables(w io.Writer, f Format, tables []rules.Table, o Options) error {
 	}
 	g.write(p)
 	return write(w, []byte(p.finished()))
+}
+
+// heading is how a table's description begins.
+func heading(about string) string {
+	if n := strings.IndexAny(about, ":."); n > 0 {
+		return about[:n]
+	}
+	return about
 }
 
 // Rules writes the rows of tables: as a table each, as data, or as CSV that can
@@ -64,7 +72,7 @@ func Rules(w io.Writer, f Format, tables []rules.Table, o Options) error {
 	p := &page{width: o.Width, color: o.Color}
 	for _, t := range tables {
 		p.gap()
-		p.text(bold, fmt.Sprintf("%s, as of %s: %s", t.Name, t.AsOf.Format(time.DateOnly), plain(t.About)), 2)
+		p.text(bold, fmt.Sprintf("%s, as of %s: %s", t.Name, t.AsOf.Format(time.DateOnly), plain(heading(t.About))), 2)
 		g := &grid{}
 		for _, c := range t.Columns {
 			g.heads = append(g.heads, strings.ToUpper(strings.ReplaceAll(c, "_", " ")))

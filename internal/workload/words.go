@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package workload
+
+import (
+	"maps"
+	"slices"
+)
+
+// pods are the kinds that are pods or make them, but for CronJobs, of which each
+// one tells something.
+var pods = []string{"Pod", "PodTemplate", "ReplicationController", "Deployment", "DaemonSet", "ReplicaSet", "StatefulSet", "Job"}
+
+// Telling says by the text of a document whether its content has to be seen:
+// reading it costs a hundred times as much as looking for words. Without one of
+// words, nothing follows from what makes pods but how secure they are, which is
+// judged for namespaces, and only for those that are seen (Judge.Needs).
+//
+// find makes a function that looks for words in one pass.
+func (j *Judge) Telling(find func(words ...string) func(kind string, text []byte) bool) func(kind string, text []byte) bool {
+	words := []string{
+		`\u`, `\x`, `\U`, // a word may be written with them
+		"hostUsers", "kube-proxy", "/logs", "seccomp.security.alpha", "kubernetes.io/psp",
+	}
+	for _, v := range j.rules.Volumes() {
+		words = append(words, v.Field)
+	}
+	has, stored := find(words...), find("storedVersions")
+	return func(kind string, text []byte) bool {
+		if kind == "CustomResourceDefinition" {
+			return stored(kind, text)
+		}
+		return !slices.Contains(pods, kind) || has(kind, text)
+	}
+}
+
+// Needs are the namespaces that were seen: how secure what runs in them is can be
+// said only when all of it was seen.
+func (j *Judge) Needs() []string {
+	var names []string
+	if j.security.admission == nil {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(j.security.spaces)) {
+		if j.security.spaces[name].object != nil {
+			names = append(names, name)
+		}
+	}
+	return names
+}

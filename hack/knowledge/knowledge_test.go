@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"perennial.dev/perennial/hack/knowledge/etcd"
 	"perennial.dev/perennial/hack/knowledge/upstream"
 )
 
@@ -46,13 +47,7 @@ func TestTablesArePutTogetherAgain(t *testing.T) {
 	}
 	for _, kind := range kinds {
 		path := filepath.Join("../../internal/rules/data", kind.file)
-		text, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_, rest, _ := strings.Cut(string(text), "\n# as-of: ")
-		asOf, _, _ := strings.Cut(rest, "\n")
-		tables, err := assemble(releases, "minors", asOf)
+		tables, err := assemble(releases, "minors", asOfIn(t, path))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -78,4 +73,30 @@ func same(t *testing.T, path string, generated []byte) {
 		}
 	}
 	t.Fatalf("%s has %d lines and should have %d: make knowledge", path, len(was), len(is))
+}
+
+// What is embedded of etcd is what its released modules say.
+func TestEtcdIsMeasuredAgain(t *testing.T) {
+	path := filepath.Join("../../internal/rules/data", etcdFlagsFile)
+	for _, version := range etcd.Series {
+		if _, err := upstream.Modules(etcd.Server + "@" + version); err != nil {
+			t.Skipf("the modules cannot be had: %v", err)
+		}
+	}
+	generated, err := etcdFlags(asOfIn(t, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, path, generated)
+}
+
+func asOfIn(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\n# as-of: ")
+	asOf, _, _ := strings.Cut(rest, "\n")
+	return asOf
 }

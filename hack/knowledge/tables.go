@@ -27,7 +27,7 @@ type kind struct {
 	measure      func(*upstream.Tree) ([][]string, error)
 	comment      string
 	columns      []string
-	merge        func(byMinor map[int][][]string, releases []upstream.Release) ([][]string, error)
+	merge        func(byMinor map[int][][]string, all measured) ([][]string, error)
 }
 
 var kinds = []kind{
@@ -37,8 +37,8 @@ var kinds = []kind{
 			measured, err := apis.Measure(tree)
 			return apis.Rows(measured), err
 		},
-		merge: func(byMinor map[int][][]string, releases []upstream.Release) ([][]string, error) {
-			return apis.Merge(byMinor, func(minor int) string { return openAPIOf(minor, releases) })
+		merge: func(byMinor map[int][][]string, all measured) ([][]string, error) {
+			return apis.Merge(byMinor, func(minor int) string { return openAPIOf(minor, all.releases) })
 		},
 	},
 	{
@@ -47,7 +47,7 @@ var kinds = []kind{
 			measured, err := gates.Measure(tree)
 			return gates.Rows(measured), err
 		},
-		merge: func(byMinor map[int][][]string, _ []upstream.Release) ([][]string, error) {
+		merge: func(byMinor map[int][][]string, _ measured) ([][]string, error) {
 			return gates.Merge(byMinor), nil
 		},
 	},
@@ -57,7 +57,7 @@ var kinds = []kind{
 			measured, err := admission.Measure(tree)
 			return admission.Rows(measured), err
 		},
-		merge: func(byMinor map[int][][]string, _ []upstream.Release) ([][]string, error) {
+		merge: func(byMinor map[int][][]string, _ measured) ([][]string, error) {
 			return admission.Merge(byMinor), nil
 		},
 	},
@@ -67,7 +67,7 @@ var kinds = []kind{
 			measured, err := flags.Measure(tree)
 			return flags.Rows(measured), err
 		},
-		merge: func(byMinor map[int][][]string, _ []upstream.Release) ([][]string, error) {
+		merge: func(byMinor map[int][][]string, _ measured) ([][]string, error) {
 			return flags.Merge(byMinor), nil
 		},
 	},
@@ -77,15 +77,15 @@ var kinds = []kind{
 			measured, err := configkinds.Measure(tree)
 			return configkinds.Rows(measured), err
 		},
-		merge: func(byMinor map[int][][]string, _ []upstream.Release) ([][]string, error) {
+		merge: func(byMinor map[int][][]string, _ measured) ([][]string, error) {
 			return configkinds.Merge(byMinor), nil
 		},
 	},
 	{
 		file: "defaults.csv", minorColumns: defaults.MinorColumns, comment: defaults.Comment, columns: defaults.Columns,
 		measure: defaults.Measure,
-		merge: func(byMinor map[int][][]string, _ []upstream.Release) ([][]string, error) {
-			return defaults.Merge(byMinor), nil
+		merge: func(byMinor map[int][][]string, all measured) ([][]string, error) {
+			return defaults.Merge(byMinor, all.tables["flags.csv"]), nil
 		},
 	},
 	{
@@ -94,21 +94,21 @@ var kinds = []kind{
 			measured, err := volumes.Measure(tree)
 			return volumes.Rows(measured), err
 		},
-		merge: func(byMinor map[int][][]string, _ []upstream.Release) ([][]string, error) {
+		merge: func(byMinor map[int][][]string, _ measured) ([][]string, error) {
 			return volumes.Merge(byMinor)
 		},
 	},
 	{
 		file: "podsecurity.csv", minorColumns: podsecurity.MinorColumns, comment: podsecurity.Comment, columns: podsecurity.Columns,
 		measure: podsecurity.Measure,
-		merge: func(byMinor map[int][][]string, _ []upstream.Release) ([][]string, error) {
+		merge: func(byMinor map[int][][]string, _ measured) ([][]string, error) {
 			return podsecurity.Merge(byMinor), nil
 		},
 	},
 	{
 		file: "etcd.csv", minorColumns: etcd.ShippedMinorColumns, comment: etcd.ShippedComment, columns: etcd.ShippedColumns,
 		measure: etcd.Shipped,
-		merge: func(byMinor map[int][][]string, _ []upstream.Release) ([][]string, error) {
+		merge: func(byMinor map[int][][]string, _ measured) ([][]string, error) {
 			return etcd.MergeShipped(byMinor), nil
 		},
 	},
@@ -145,20 +145,13 @@ func measure(release upstream.Release) (map[string][]byte, error) {
 
 // assemble puts the tables of all releases together, by file name.
 func assemble(releases []upstream.Release, from, asOf string) (map[string][]byte, error) {
+	all, err := readMinors(releases, from)
+	if err != nil {
+		return nil, err
+	}
 	tables := map[string][]byte{}
 	for _, kind := range kinds {
-		byMinor := map[int][][]string{}
-		for _, release := range releases {
-			path := filepath.Join(from, fmt.Sprintf("1.%d", release.Minor), kind.file)
-			text, err := os.ReadFile(path)
-			if err != nil {
-				return nil, err
-			}
-			if byMinor[release.Minor], err = table.Read(text, kind.minorColumns); err != nil {
-				return nil, fmt.Errorf("%s: %w", path, err)
-			}
-		}
-		rows, err := kind.merge(byMinor, releases)
+		rows, err := kind.merge(all.tables[kind.file], all)
 		if err != nil {
 			return nil, err
 		}
@@ -167,6 +160,30 @@ func assemble(releases []upstream.Release, from, asOf string) (map[string][]byte
 		}
 	}
 	return tables, nil
+}
+
+// measured is what was measured of all releases: rows by minor, by file name.
+type measured struct {
+	releases []upstream.Release
+	tables   map[string]map[int][][]string
+}
+
+func readMinors(releases []upstream.Release, from string) (measured, error) {
+	all := measured{releases, map[string]map[int][][]string{}}
+	for _, kind := range kinds {
+		all.tables[kind.file] = map[int][][]string{}
+		for _, release := range releases {
+			path := filepath.Join(from, fmt.Sprintf("1.%d", release.Minor), kind.file)
+			text, err := os.ReadFile(path)
+			if err != nil {
+				return measured{}, err
+			}
+			if all.tables[kind.file][release.Minor], err = table.Read(text, kind.minorColumns); err != nil {
+				return measured{}, fmt.Errorf("%s: %w", path, err)
+			}
+		}
+	}
+	return all, nil
 }
 
 const etcdFlagsFile = "etcdflags.csv"

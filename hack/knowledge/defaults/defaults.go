@@ -225,8 +225,8 @@ flag with its dashes. What is computed, or depends on a feature gate, has no row
 1.19 is the first minor measured.`
 
 // Merge puts the tables of all releases together: rows by minor, of this
-// package and, as component, setting, value and citation, of others.
-func Merge(byMinor map[int][][]string) [][]string {
+// package and of flags.
+func Merge(byMinor, flags map[int][][]string) [][]string {
 	type stretch struct {
 		first, last int
 		row         []string
@@ -234,7 +234,7 @@ func Merge(byMinor map[int][][]string) [][]string {
 	open := map[[2]string]*stretch{}
 	var all []*stretch
 	for _, minor := range slices.Sorted(maps.Keys(byMinor)) {
-		for _, row := range byMinor[minor] {
+		for _, row := range append(ofFlags(flags[minor]), byMinor[minor]...) {
 			key := [2]string{row[0], row[1]}
 			if s := open[key]; s != nil && s.last == minor-1 && s.row[2] == row[2] {
 				s.last, s.row = minor, row
@@ -250,6 +250,17 @@ func Merge(byMinor map[int][][]string) [][]string {
 		rows = append(rows, []string{
 			s.row[1], s.row[0], "1." + strconv.Itoa(s.first), "1." + strconv.Itoa(s.last), s.row[2], "measured", s.row[3],
 		})
+	}
+	return rows
+}
+
+// ofFlags are the rows of flags whose default is known, in this form.
+func ofFlags(flags [][]string) [][]string {
+	var rows [][]string
+	for _, row := range flags {
+		if value, err := strconv.Unquote(row[4]); err == nil {
+			rows = append(rows, []string{row[0], "--" + row[1], value, row[6]})
+		}
 	}
 	return rows
 }

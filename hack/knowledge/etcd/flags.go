@@ -19,7 +19,8 @@ import (
 // series that the module proxy had.
 var Series = []string{"v3.5.24", "v3.6.8", "v3.7.0"}
 
-const server = "go.etcd.io/etcd/server/v3"
+// Server is the module of the etcd server.
+const Server = "go.etcd.io/etcd/server/v3"
 
 // FlagColumns are those of the table for internal/rules.
 var FlagColumns = []string{"flag", "series", "deprecated", "replacement", "origin", "citation"}
@@ -39,7 +40,7 @@ type flag struct {
 func Flags() ([][]string, error) {
 	all := map[string]*flag{}
 	for _, version := range Series {
-		tree, err := upstream.Modules(server + "@" + version)
+		tree, err := upstream.Modules(Server + "@" + version)
 		if err != nil {
 			return nil, err
 		}
@@ -62,7 +63,7 @@ func Flags() ([][]string, error) {
 func measure(tree *upstream.Tree, series string, all map[string]*flag) error {
 	warnings := map[string]string{}
 	var names []string
-	for _, path := range []string{server + "/etcdmain", server + "/embed"} {
+	for _, path := range []string{Server + "/etcdmain", Server + "/embed"} {
 		p, err := tree.Package(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
@@ -120,16 +121,20 @@ func added(tree *upstream.Tree, p *upstream.Package, file upstream.File) (map[st
 	var failure error
 	ast.Inspect(file.Syntax, func(n ast.Node) bool {
 		call, ok := n.(*ast.CallExpr)
-		if !ok || len(call.Args) < 3 {
+		if !ok || len(call.Args) < 2 {
 			return true
 		}
 		selector, ok := call.Fun.(*ast.SelectorExpr)
 		if !ok {
 			return true
 		}
+		if selector.Sel.Name == "AddFlag" { // of a set of feature gates
+			found["feature-gates"] = ""
+			return true
+		}
 		x, ok := selector.X.(*ast.Ident)
 		kind := adders.FindStringSubmatch(selector.Sel.Name)
-		if !ok || x.Name != "fs" || kind == nil {
+		if !ok || x.Name != "fs" || kind == nil || len(call.Args) < 3 {
 			return true
 		}
 		i := 0

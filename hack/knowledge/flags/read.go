@@ -7,7 +7,6 @@ import (
 	"go/ast"
 	"go/token"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"perennial.dev/perennial/hack/knowledge/upstream"
@@ -222,7 +221,7 @@ func (r *reader) mark(s *scope, left, right ast.Expr) {
 	case "Deprecated":
 		flag.deprecate(r.textOr(s, right, "deprecated"))
 	case "Hidden":
-		flag.Hidden = true
+		flag.Hidden = isTrue(right)
 	}
 }
 
@@ -341,9 +340,8 @@ func (r *reader) onSet(s *scope, method string, call *ast.CallExpr) bool {
 	case "MarkDeprecated", "MarkHidden":
 		name, ok := r.text(s, call.Args[0])
 		if flag := r.flags[strings.ReplaceAll(name, "_", "-")]; ok && flag != nil {
-			if method == "MarkHidden" {
-				flag.Hidden = true
-			} else {
+			flag.Hidden = true // pflag hides what is deprecated, too
+			if method == "MarkDeprecated" {
 				flag.deprecate(r.textOr(s, call.Args[1], "deprecated"))
 			}
 			return true
@@ -401,6 +399,11 @@ func (r *reader) addCall(s *scope, call *ast.CallExpr, second bool) {
 	flag.Default, flag.HasDefault = r.value(s, value)
 }
 
+func isTrue(e ast.Expr) bool {
+	ident, ok := e.(*ast.Ident)
+	return ok && ident.Name == "true"
+}
+
 // visitAll reads what is done to all flags that this function has added:
 // VisitAll(func(f *pflag.Flag) { f.Deprecated = "..." }), but for those that a
 // map in the same function names.
@@ -434,27 +437,11 @@ func (r *reader) visitAll(s *scope, call *ast.CallExpr) {
 			case spared[name]:
 			case selector.Sel.Name == "Deprecated":
 				r.flags[name].deprecate(r.textOr(s, assign.Rhs[0], "deprecated"))
-			case selector.Sel.Name == "Hidden":
-				r.flags[name].Hidden = true
+			case selector.Sel.Name == "Hidden" && r.flags[name].Deprecated:
+				// The kubelet shows what is deprecated, against pflag's habit.
+				r.flags[name].Hidden = isTrue(assign.Rhs[0])
 			}
 		}
 		return true
 	})
-}
-
-// value reads a default that is a literal, or a constant of one.
-func (r *reader) value(s *scope, e ast.Expr) (string, bool) {
-	switch e := e.(type) {
-	case *ast.BasicLit:
-		if e.Kind == token.STRING {
-			text, err := strconv.Unquote(e.Value)
-			return text, err == nil
-		}
-		return e.Value, true
-	case *ast.Ident:
-		if e.Name == "true" || e.Name == "false" {
-			return e.Name, true
-		}
-	}
-	return "", false
 }

@@ -48,7 +48,7 @@ type API struct {
 	// Served: in discovery once everything is enabled. Default: in discovery
 	// of a server with default flags.
 	Registered, Served, Default Spans
-	// Deprecated: from then on the server warns. Removed: the first minor that
+	// From Deprecated on the server warns. Removed: the first minor that
 	// does not serve it; planned is what the type announces. It is zero for
 	// what is only sent to a subresource, whose versions nothing shows.
 	Deprecated, Removed Change

@@ -15,7 +15,7 @@ type ConfigKind struct {
 	GroupVersionKind
 	// Known: the component reads it; where it does not, the file ends its start.
 	Known Spans
-	// Deprecated: from then on reading it is warned of. Removed: the first minor
+	// From Deprecated on reading it is warned of. Removed: the first minor
 	// that does not read it.
 	Deprecated, Removed Change
 	Source

@@ -17,7 +17,7 @@ type Flag struct {
 	Known Spans
 	// Hidden: it is taken, but no help shows it.
 	Hidden Spans
-	// Deprecated: from then on its use is warned of. Removed: the first minor
+	// From Deprecated on its use is warned of. Removed: the first minor
 	// that does not take it, or what the warning announces as that.
 	Deprecated, Removed Change
 	// Notice is what upstream says of the deprecation, in its words.

@@ -15,11 +15,6 @@ import (
 	"perennial.dev/perennial/internal/rules"
 )
 
-// prefixSince is the minor from which on a gate may be named with its
-// component, as "kube:Name" (k8s.io/component-base v0.31, compatibility and
-// version registries).
-const prefixSince release.Minor = 31
-
 // all are the gates that stand for many (k8s.io/component-base, featuregate).
 var all = map[string]string{"AllAlpha": "Alpha", "AllBeta": "Beta"}
 

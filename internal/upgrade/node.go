@@ -210,12 +210,6 @@ func noteArg(f *finding.Finding, arg string) {
 	f.Evidence.Notes = append(f.Evidence.Notes, fact.Text(arg))
 }
 
-// present says how a list of minors that know something relates to the one that
-// runs: whether what is missing later was there before.
-func (j *Judge) already(known func(release.Minor) bool) bool {
-	return j.way.From != 0 && j.rules.Known(j.way.From) && !known(j.way.From)
-}
-
 func plural(n int, one, many string) string {
 	return map[bool]string{true: one, false: many}[n == 1]
 }

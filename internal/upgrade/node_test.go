@@ -97,7 +97,8 @@ func TestNode(t *testing.T) {
 		facts []fact.Fact
 		want  string
 	}{
-		"nothing set": {way: rules.Way{From: 24, To: 37}, node: node("cp1", []string{"kube-apiserver", "--secure-port=6443", "--a-vendors-own=1"}, []string{"etcd"})},
+		"nothing set": {way: rules.Way{From: 24, To: 37}, node: node("cp1", []string{"kube-apiserver", "--secure-port=6443", "--a-vendors-own=1"}, []string{"etcd"}),
+			want: "cp1/kube-apiserver-flag-enable-logs-handler FlagDefault changes 1.31 measured | set --enable-logs-handler=true where that is relied on"},
 		"all unknown gates, not only the first": {way: rules.Way{From: 34, To: 35}, node: gates("ProbeHostPodSecurityStandards=true,UserNamespacesPodSecurityStandards=false,APIResponseCompression=false"),
 			want: "cp1/kube-apiserver-gate-ProbeHostPodSecurityStandards GateRemoved blocks 1.35 measured | remove ProbeHostPodSecurityStandards=true of --feature-gates" + manifest + "\n" +
 				"cp1/kube-apiserver-gate-UserNamespacesPodSecurityStandards GateRemoved blocks 1.35 measured | remove UserNamespacesPodSecurityStandards=false of --feature-gates" + manifest},

@@ -32,8 +32,6 @@ func (j *Judge) object(o fact.Object) {
 	case own.undecodable != 0:
 		j.found = append(j.found, j.undecodableObject(o, own))
 		return
-	case own.code == finding.APIRemoved && !own.before && own.alone && own.successor.Kind == "":
-		signs = append(signs, sign{fate: own, grade: finding.Seen, words: "the object is there, and no other version has its kind"})
 	}
 	for _, u := range o.Uses {
 		if f := j.used(o, u); f != nil {

@@ -88,7 +88,7 @@ matrix: build lab ## test all versions, on labs and real nodes; keep the output 
 	  rm -f bench/matrix/$$version.txt; \
 	  echo "== $$version on a lab"; \
 	  keep $$version LAB_TEST_VERSIONS=$$version PERENNIAL_KILLS=all $$test -skip '^TestNode' ./internal/e2e; \
-	  keep $$version LAB_TEST_VERSIONS=$$version $$test -run '^TestLab' -p 1 ./internal/pki ./internal/kube ./internal/etcd ./internal/source ./internal/workload; \
+	  keep $$version LAB_TEST_VERSIONS=$$version $$test -run '^TestLab' -p 1 ./internal/pki ./internal/kube ./internal/etcd ./internal/rules ./internal/source ./internal/workload; \
 	  test "$$(id -u)" = 0 || { echo "== skipped: a real node of $$version, which needs root"; continue; }; \
 	  rm -f bench/matrix/node-$$version.txt; \
 	  echo "== $$version on a real node"; \
@@ -147,7 +147,7 @@ test-lab: build labs
 	  $(WITH_LAB) LAB_TEST_VERSIONS=$$version go test -count=1 -timeout 30m -v $(ON_OLDER) ./internal/e2e || exit 1; \
 	done
 	$(WITH_LAB) LAB_TEST_VERSIONS=$(LAB_TEST_VERSIONS) go test -count=1 -timeout 30m -v -run Lab ./internal/pki
-	$(WITH_LAB) LAB_TEST_VERSIONS=$(LAB_VERSION) go test -count=1 -timeout 30m -p 1 -v -run Lab ./internal/kube ./internal/etcd ./internal/source ./internal/workload
+	$(WITH_LAB) LAB_TEST_VERSIONS=$(LAB_VERSION) go test -count=1 -timeout 30m -p 1 -v -run Lab ./internal/kube ./internal/etcd ./internal/rules ./internal/source ./internal/workload
 	LAB_TEST_VERSIONS=$(LAB_TESTS) go -C lab test -count=1 -timeout 30m -v ./cmd/lab
 
 # In CI both versions renew and hand over, with a quarter of the probes, so that they

@@ -4,10 +4,8 @@ package source
 
 import (
 	"context"
-	"errors"
 
 	"perennial.dev/perennial/internal/fact"
-	"perennial.dev/perennial/internal/host"
 	"perennial.dev/perennial/internal/layout"
 )
 
@@ -16,26 +14,7 @@ var configs = perWant{name: "configs", disk: true, atOnce: 4, look: lookConfig}
 // lookConfig reads a configuration file, or, where the flag names a directory,
 // every file in it that the component reads.
 func lookConfig(ctx context.Context, s Scope, w layout.Want, out *found) {
-	tree, err := listManifests(ctx, s, w.Path)
-	switch {
-	case errors.Is(err, host.ErrNotDirectory):
-		lookConfigFile(ctx, s, w, out)
-		return
-	case err != nil && host.Missing(err):
-		missing(w, fact.Meta{}, out)
-		return
-	case err != nil:
-		diskFailure(out, out.what, err)
-		return
-	}
-	for _, p := range tree.Files {
-		if layout.ConfigFile(p) {
-			one := w
-			one.Path = p
-			lookConfigFile(ctx, s, one, out)
-		}
-	}
-	tooMany(out, tree.More)
+	lookDirectory(ctx, s, w, out, layout.ConfigFile, lookConfigFile)
 }
 
 func lookConfigFile(ctx context.Context, s Scope, w layout.Want, out *found) {

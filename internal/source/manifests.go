@@ -21,10 +21,16 @@ var manifests = perWant{name: "manifests", disk: true, atOnce: 4, look: lookMani
 // beside a manifest is a second definition of the same pod), and no
 // sub-directory; or one file (pkg/kubelet/config/file.go, 1.25 to 1.37).
 func lookManifests(ctx context.Context, s Scope, w layout.Want, out *found) {
+	lookDirectory(ctx, s, w, out, visible, lookManifest)
+}
+
+// lookDirectory looks at the files right below a directory whose names are such
+// that its reader reads them; or at one file, where that is no directory.
+func lookDirectory(ctx context.Context, s Scope, w layout.Want, out *found, reads func(path string) bool, look func(context.Context, Scope, layout.Want, *found)) {
 	tree, err := listManifests(ctx, s, w.Path)
 	switch {
 	case errors.Is(err, host.ErrNotDirectory):
-		lookManifest(ctx, s, w, out)
+		look(ctx, s, w, out)
 		return
 	case err != nil && host.Missing(err):
 		missing(w, fact.Meta{}, out)
@@ -33,13 +39,14 @@ func lookManifests(ctx context.Context, s Scope, w layout.Want, out *found) {
 		diskFailure(out, out.what, err)
 		return
 	}
-	for _, p := range tree.Files {
-		if visible(p) {
-			lookManifest(ctx, s, layout.Want{Path: p}, out)
+	w.Required = false
+	for _, w.Path = range tree.Files {
+		if reads(w.Path) {
+			look(ctx, s, w, out)
 		}
 	}
 	for _, p := range tree.Problems {
-		if visible(p.Path) {
+		if reads(p.Path) {
 			diskFailure(out, fact.Text(p.Path), p.Err)
 		}
 	}

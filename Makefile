@@ -3,6 +3,7 @@
 LAB_VERSION       ?= 1.37.0
 LAB_TEST_VERSIONS ?= 1.37.0,1.32.2
 MATRIX_VERSIONS   ?= 1.37.0,1.34.4,1.32.2,1.28.15,1.25.0
+HOP_VERSIONS      ?= 1.36.3,1.37.0
 NODE_VERSIONS     ?= 1.37.0,1.32.2
 NODE_PROBES       ?= 10000
 NODE_PATIENT      ?=
@@ -93,7 +94,12 @@ matrix: build lab ## test all versions, on labs and real nodes; keep the output 
 	  rm -f bench/matrix/node-$$version.txt; \
 	  echo "== $$version on a real node"; \
 	  keep node-$$version PERENNIAL_NODE_VERSIONS=$$version PERENNIAL_NODE_PROBES=3000 $$test -run '^TestNode' ./internal/e2e; \
-	done; exit $$status
+	done; \
+	for version in $(subst $(comma), ,$(HOP_VERSIONS)); do bin/lab build --version $$version >/dev/null || exit 1; done; \
+	rm -f bench/matrix/hops.txt; \
+	echo "== upgrades by one minor of $(HOP_VERSIONS)"; \
+	keep hops LAB_TEST_VERSIONS=$(HOP_VERSIONS) $$test -run '^TestUpgradeHops$$' ./internal/e2e; \
+	exit $$status
 
 # Installs the Debian packages that a node needs, and leaves nothing else behind.
 e2e: build lab ## test on real nodes with kubelet, containerd and static pods, as root

@@ -30,7 +30,7 @@ type clocked struct {
 func newClocked(t *testing.T, version string) *clocked {
 	t.Helper()
 	c := &clocked{workshop: shop(t, version), program: filepath.Join(t.TempDir(), "perennial"), clock: filepath.Join(t.TempDir(), "clock")}
-	build := exec.Command("go", "build", "-overlay", filepath.Join(filepath.Dir(testlab.Program(t, version)), "overlay/overlay.json"), "-o", c.program, "../../cmd/perennial")
+	build := exec.Command("go", "build", "-overlay", filepath.Join(filepath.Dir(testlab.Programs(t, version)), "overlay/overlay.json"), "-o", c.program, "../../cmd/perennial")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building with the lab's clock: %v\n%s", err, out)

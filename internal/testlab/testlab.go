@@ -108,8 +108,8 @@ func (p *Plane) Try(command string, args ...string) (string, string, error) {
 	return run(append([]string{command, "--name", p.Lab}, args...)...)
 }
 
-// Program is the path of a version's program, which holds all components.
-func Program(t *testing.T, version string) string {
+// Programs is the directory of a version's components.
+func Programs(t *testing.T, version string) string {
 	t.Helper()
 	out, errs, err := run("build", "--version", version)
 	if err != nil {

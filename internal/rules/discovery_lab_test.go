@@ -32,7 +32,7 @@ func TestLabDiscovery(t *testing.T) {
 			file := filepath.Join("testdata/discovery", p.Version+"-"+mode+".txt")
 			if os.Getenv(recordVariable) != "" {
 				text := fmt.Sprintf("# SPDX-License-Identifier: Apache-2.0\n# Discovery of a kube-apiserver v%s built from its modules, with %s.\n%s\n",
-				p.Version, map[string]string{"default": "default flags", "all": everything}[mode], strings.Join(kinds, "\n"))
+					p.Version, map[string]string{"default": "default flags", "all": everything}[mode], strings.Join(kinds, "\n"))
 				if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 					p.Fatal(err)
 				}

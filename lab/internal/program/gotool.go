@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -54,7 +56,7 @@ func runGo(ctx context.Context, dir string, args ...string) ([]byte, error) {
 }
 
 // module is one downloaded Go module.
-type module struct{ Dir, GoMod string }
+type module struct{ Version, Dir, GoMod string }
 
 // download fetches a module into the module cache.
 func download(ctx context.Context, path, version string) (module, error) {
@@ -70,4 +72,32 @@ func download(ctx context.Context, path, version string) (module, error) {
 		return module{}, err
 	}
 	return m.module, nil
+}
+
+// downloadOrOlder takes the newest earlier patch where a proxy has not that very
+// one: etcdctl speaks to every server of its minor.
+func downloadOrOlder(ctx context.Context, path, version string) (module, error) {
+	m, err := download(ctx, path, version)
+	for older, ok := patchBefore(version); ok && missing(err); older, ok = patchBefore(older) {
+		m, err = download(ctx, path, older)
+	}
+	return m, err
+}
+
+// missing says whether a proxy answered that it has not got a version (the go
+// command prints the answer's status).
+func missing(err error) bool {
+	return err != nil && slices.ContainsFunc([]string{"403 Forbidden", "404 Not Found", "410 Gone"}, func(status string) bool {
+		return strings.Contains(err.Error(), status)
+	})
+}
+
+// patchBefore is "v3.5.23" for "v3.5.24"; not ok for the first one.
+func patchBefore(version string) (string, bool) {
+	dot := strings.LastIndex(version, ".")
+	patch, err := strconv.Atoi(version[dot+1:])
+	if err != nil || patch == 0 {
+		return "", false
+	}
+	return version[:dot+1] + strconv.Itoa(patch-1), true
 }

@@ -75,13 +75,17 @@ func writeModule(ctx context.Context, version, dir string) error {
 	if err != nil {
 		return err
 	}
-	sources := map[string]string{kubernetes: kube.Dir}
-	for _, path := range []string{etcdServer, etcdctl} {
-		m, err := download(ctx, path, etcd)
-		if err != nil {
-			return err
-		}
-		sources[path] = m.Dir
+	server, err := download(ctx, etcdServer, etcd)
+	if err != nil {
+		return err
+	}
+	client, err := downloadOrOlder(ctx, etcdctl, etcd)
+	if err != nil {
+		return err
+	}
+	goMod = fmt.Appendf(goMod, "require %s %s\n", etcdctl, client.Version)
+	sources := map[string]string{kubernetes: kube.Dir, etcdServer: server.Dir, etcdctl: client.Dir}
+	for _, m := range []module{server, client} {
 		if goMod, err = alignTelemetry(goMod, kube.GoMod, m.GoMod); err != nil {
 			return err
 		}
@@ -156,7 +160,7 @@ func makeGoMod(kubeGoMod, version, etcd string) ([]byte, string, error) {
 		fmt.Fprintf(&out, "godebug %s=%s\n", g.Key, g.Value)
 	}
 	fmt.Fprintf(&out, "require %s v%s\n", kubernetes, version)
-	fmt.Fprintf(&out, "require %s %s\nrequire %s %s\n", etcdServer, etcd, etcdctl, etcd)
+	fmt.Fprintf(&out, "require %s %s\n", etcdServer, etcd)
 	staging := "v0." + strings.TrimPrefix(version, "1.")
 	for _, r := range theirs.Replace {
 		switch {

@@ -190,3 +190,11 @@ func TestAlignTelemetry(t *testing.T) {
 		}
 	}
 }
+
+func TestPatchBefore(t *testing.T) {
+	for version, want := range map[string]string{"v3.5.24": "v3.5.23", "v3.5.10": "v3.5.9", "v3.6.1": "v3.6.0", "v3.6.0": "", "v3.7.0-rc.0": "", "v3.7.0-alpha": ""} {
+		if got, ok := patchBefore(version); ok != (want != "") || got != want {
+			t.Errorf("before %s: %q, %v", version, got, ok)
+		}
+	}
+}

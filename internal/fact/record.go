@@ -31,6 +31,7 @@ type Scope struct {
 	Copies        []string `json:"copies,omitempty"`        // further files that may be copies of a kubeconfig
 	State         string   `json:"state,omitempty"`         // directory of the journal of what was changed here
 	Changing      bool     `json:"changing,omitempty"`      // something is to be changed: look also at what only that needs, as the node's administrator
+	Identity      string   `json:"identity,omitempty"`      // kubeconfig that the API is asked with in the administrator's place
 }
 
 // line is one line after the header: exactly one of the two is set.

@@ -35,6 +35,7 @@ var Floors = []Floor{
 	{Number: 1, Line: "judgement: facts in, findings out", Pure: true, Together: true},
 	{Number: 2, Line: "eyes: the only packages that touch the machine and the network"},
 	{Number: 3, Line: "looks and reports"},
+	{Number: 4, Line: "work: from a look to a plan that is done", Together: true},
 	{Number: 5, Line: "wiring", Together: true},
 	{Number: Tests, Line: "tests", Together: true},
 }
@@ -81,6 +82,9 @@ var Packages = []Package{
 	{Floor: 3, Dir: "internal/publish", Line: "metrics for Prometheus", May: []string{"github.com/prometheus/client_golang", "github.com/prometheus/common"}},
 	{Floor: 3, Dir: "internal/report", Line: "renders a timeline as table, wide, JSON or YAML", May: []string{yaml}},
 	{Floor: 3, Dir: "internal/source", Line: "one look per file, one explicit list; pushes facts and what could not be seen"},
+
+	{Floor: 4, Dir: "internal/agent", Line: "the loop that keeps a node alive: look, judge, wait for its turn, act, tell"},
+	{Floor: 4, Dir: "internal/workbench", Line: "what changes a node: the lock, the journal, eyes and hands together; decides how the API server is replaced"},
 
 	{Floor: 5, Dir: "cmd/perennial", Line: "main: arguments, streams and the exit code"},
 	{Floor: 5, Dir: "internal/cli", Line: "the commands", May: []string{cobra, "golang.org/x/term"}},

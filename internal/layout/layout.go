@@ -121,8 +121,12 @@ func (l Layout) Endpoint(component string) string {
 	return ""
 }
 
-// Administrator is a kubeconfig of the node that may look at everything.
+// Administrator is a kubeconfig of the node that may look at everything, or what
+// the scope names in its place.
 func (l Layout) Administrator() (conf string, ok bool) {
+	if l.Scope.Identity != "" {
+		return l.Scope.Identity, true
+	}
 	if len(l.Admins) == 0 {
 		return "", false
 	}

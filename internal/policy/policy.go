@@ -24,6 +24,7 @@ type Policy struct {
 	Keepers     []KeeperRule
 	// Copies are paths of kubeconfigs that may be copies of a node's.
 	Copies []string
+	Agent  Agent
 	// To is the minor that an upgrade leads to: what ends with it, or with one
 	// before it, is due. Zero where nobody asks about an upgrade.
 	To release.Minor
@@ -77,6 +78,7 @@ func Default() Policy {
 		Renewed:     Renewed{Left: Part{1, 3}, AtMost: 90 * day},
 		SelfRenewed: SelfRenewed{Gone: Part{9, 10}, Slack: Part{1, 40}},
 		TrustAnchor: 365 * day,
+		Agent:       DefaultAgent(),
 	}
 }
 

@@ -5,35 +5,22 @@ package cli
 import (
 	"bufio"
 	"context"
-	"crypto/rand"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"path"
 	"path/filepath"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"perennial.dev/perennial/internal/bridge"
 	"perennial.dev/perennial/internal/execute"
 	"perennial.dev/perennial/internal/fact"
-	"perennial.dev/perennial/internal/host"
 	"perennial.dev/perennial/internal/journal"
 	"perennial.dev/perennial/internal/plan"
 	"perennial.dev/perennial/internal/report"
-	"perennial.dev/perennial/internal/source"
 	"perennial.dev/perennial/internal/timeline"
-)
-
-// The places of what is kept on a machine.
-const (
-	DefaultState = "/var/lib/perennial"
-	DefaultLock  = "/run/perennial/lock"
+	"perennial.dev/perennial/internal/workbench"
 )
 
 // changeOptions are those of every command that changes something.
@@ -62,25 +49,16 @@ func (o *changeOptions) addFlags(cmd *cobra.Command) {
 func (o *changeOptions) addPlaces(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.kubernetesDir, "kubernetes-dir", "/etc/kubernetes", "kubeadm's `directory` on the node")
-	f.StringVar(&o.state, "state", DefaultState, "`directory` of the journal and the backups")
-	f.StringVar(&o.lock, "lock", DefaultLock, "the lock's `file`; every changing program on a machine uses the same")
+	f.StringVar(&o.state, "state", workbench.DefaultState, "`directory` of the journal and the backups")
+	f.StringVar(&o.lock, "lock", workbench.DefaultLock, "the lock's `file`; every changing program on a machine uses the same")
 	_ = cmd.MarkFlagDirname("kubernetes-dir")
 	_ = cmd.MarkFlagDirname("state")
 }
 
 // bench is what a changing command works with.
 type bench struct {
-	scope   fact.Scope
-	files   *host.FS
-	disk    *host.Disk
-	journal *journal.Journal
-	lock    *host.Lock
-	state   string
+	*workbench.Bench
 	streams Streams
-	// lease is set while a plan guards the service kubernetes by an entry in etcd.
-	lease *plan.Etcd
-	// anyClock: the clock is believed whatever speaks against it.
-	anyClock bool
 }
 
 // open takes the lock and opens the journal. Whoever only looks at the journal
@@ -93,76 +71,14 @@ func (o *changeOptions) open(s Streams, purpose string) (*bench, error) {
 	if o.state, err = filepath.Abs(o.state); err != nil {
 		return nil, fmt.Errorf("finding the directory %s: %w", o.state, err)
 	}
-	scope.State, scope.Changing = o.state, true
-	b := &bench{scope: scope, state: o.state, streams: s, anyClock: o.anyClock}
-	if purpose != "" {
-		if b.lock, err = host.AcquireLock(o.lock, purpose, s.Now()); err != nil {
-			return nil, err
-		}
-	}
-	if b.files, err = host.Open("/"); err != nil {
-		b.close()
+	b, err := workbench.Open(workbench.Options{
+		Scope: scope, State: o.state, Lock: o.lock, Purpose: purpose, Version: Version, Now: s.Now, AnyClock: o.anyClock,
+		Tell: func(text string) { fmt.Fprintln(s.Err, text) },
+	})
+	if err != nil {
 		return nil, err
 	}
-	b.disk = host.NewDisk(b.files, nil)
-	if b.journal, err = journal.Open(path.Join(o.state, "journal"), b.disk); err != nil {
-		b.close()
-		return nil, err
-	}
-	return b, nil
-}
-
-func (b *bench) close() {
-	if b.files != nil {
-		b.files.Close()
-	}
-	if b.lock != nil {
-		_ = b.lock.Release()
-	}
-}
-
-// Look implements execute.Eyes.
-func (b *bench) Look(ctx context.Context) (plan.Seen, error) {
-	rec, _ := source.Survey(ctx, b.scope, source.Options{})
-	if b.lease != nil {
-		guard, err := bridge.LookLease(ctx, b.disk, b.lease)
-		if err == nil {
-			rec.Facts = append(rec.Facts, guard)
-		}
-	}
-	return plan.See(rec), ctx.Err()
-}
-
-func (b *bench) runner(tell func(execute.Event)) *execute.Runner {
-	return &execute.Runner{
-		Hands: execute.Machine{Disk: b.disk, Bridge: b.crossing()}, Eyes: b, Journal: b.journal, State: b.state, Rand: rand.Reader,
-		Now: b.streams.Now, Sleep: sleep, Tell: tell, Patience: execute.DefaultPatience,
-		AnyClock: b.anyClock, Newest: b.newest(),
-	}
-}
-
-// newest is when the journal was last written to.
-func (b *bench) newest() time.Time {
-	records := b.journal.Records()
-	if len(records) == 0 {
-		return time.Time{}
-	}
-	return records[len(records)-1].At
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(d):
-		return nil
-	}
-}
-
-// planID names a plan by its time, so that a listing is a history; the rest
-// tells two of the same second apart.
-func planID(now time.Time) string {
-	return now.UTC().Format("20060102-150405") + "-" + strings.ToLower(rand.Text()[:4])
+	return &bench{b, s}, nil
 }
 
 // propose shows a plan, asks, and does it.
@@ -173,7 +89,7 @@ func (o *changeOptions) propose(ctx context.Context, b *bench, p plan.Plan) erro
 	if o.dryRun || len(p.Steps) == 0 {
 		return nil
 	}
-	if err := b.ready(p); err != nil {
+	if err := b.Ready(p); err != nil {
 		return err
 	}
 	if !o.yes {
@@ -181,7 +97,7 @@ func (o *changeOptions) propose(ctx context.Context, b *bench, p plan.Plan) erro
 			return err
 		}
 	}
-	if err := b.disk.MakeDir(b.state); err != nil { // also says who else may write there
+	if err := b.Disk.MakeDir(b.State); err != nil { // also says who else may write there
 		return err
 	}
 	if o.first != nil {
@@ -189,8 +105,7 @@ func (o *changeOptions) propose(ctx context.Context, b *bench, p plan.Plan) erro
 			return fmt.Errorf("nothing was done: %w", err)
 		}
 	}
-	b.lease = leaseOf(p)
-	out, err := b.runner(b.progress).Run(ctx, p)
+	out, err := b.Do(ctx, p, b.progress)
 	if err == nil && out.Result == journal.Done && o.last != nil {
 		err = o.last(ctx)
 	}
@@ -281,7 +196,7 @@ func (o *changeOptions) begin(ctx context.Context, s Streams, purpose string) (*
 		return nil, err
 	}
 	if err := o.finishFirst(ctx, b); err != nil {
-		b.close()
+		b.Close()
 		return nil, err
 	}
 	return b, nil
@@ -299,39 +214,17 @@ func (b *bench) congratulate(out execute.Outcome, done int) {
 		how = fmt.Sprintf("done, %d of them not proven in all, since something did not answer (perennial check shows it when it does)", unproven)
 	}
 	back := ""
-	if b.undoable(out.Plan) {
+	if b.Undoable(out.Plan) {
 		back = fmt.Sprintf("; perennial undo %s takes it back", out.Plan)
 	}
 	fmt.Fprintf(b.streams.Err, "\n%d steps %s. perennial history show %s tells what%s.\n", done, how, out.Plan, back)
 }
 
-// undoable says whether a plan has a step that can be taken back.
-func (b *bench) undoable(id string) bool {
-	for _, past := range b.journal.Plans() {
-		var p plan.Plan
-		if past.ID == id && json.Unmarshal(past.Content, &p) == nil {
-			return slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Once == "" })
-		}
-	}
-	return false
-}
-
-// leaseOf is how a plan guards by an entry in etcd.
-func leaseOf(p plan.Plan) *plan.Etcd {
-	for _, s := range p.Steps {
-		if s.Bridge != nil && s.Bridge.Etcd != nil {
-			return s.Bridge.Etcd
-		}
-	}
-	return nil
-}
-
 // finishFirst finishes what an earlier run left, before anything new is done.
 func (o *changeOptions) finishFirst(ctx context.Context, b *bench) error {
-	for _, cut := range b.journal.Unfinished() {
+	for _, cut := range b.Journal.Unfinished() {
 		fmt.Fprintf(b.streams.Err, "finishing the plan %s, which was cut off\n", cut.ID)
-		b.look(cut)
-		out, err := b.runner(b.progress).Resume(ctx, cut)
+		out, err := b.Finish(ctx, cut, b.progress)
 		if err := b.conclude(ctx, out, err); err != nil {
 			return err
 		}

@@ -52,6 +52,9 @@ type hinted struct {
 
 func (h hinted) Unwrap() error { return h.error }
 
+// Hint is a command, or a sentence. Errors of other packages have one, too.
+func (h hinted) Hint() string { return h.hint }
+
 // Main runs a command line and returns its exit code.
 func Main(ctx context.Context, args []string, s Streams) int {
 	root := newRoot(s)
@@ -69,8 +72,11 @@ func Main(ctx context.Context, args []string, s Streams) int {
 	_, usage := errors.AsType[usageError](err)
 	usage = usage || isUsage(err)
 	complain(s, "perennial: ", err.Error())
-	if h, ok := errors.AsType[hinted](err); ok {
-		complain(s, "hint: ", h.hint)
+	if h, ok := errors.AsType[interface {
+		error
+		Hint() string
+	}](err); ok {
+		complain(s, "hint: ", h.Hint())
 	} else if usage {
 		complain(s, "hint: ", cmd.CommandPath()+" --help")
 	}

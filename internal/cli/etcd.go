@@ -21,7 +21,7 @@ func (b *bench) etcdClient(seen plan.Seen) (*etcd.Client, error) {
 	all, err := plan.Etcds(seen)
 	errs := []error{err}
 	for _, access := range all {
-		client, err := bridge.OpenEtcd(b.disk, access)
+		client, err := bridge.OpenEtcd(b.Disk, access)
 		if err == nil {
 			return client, nil
 		}
@@ -84,9 +84,9 @@ func healthy(ctx context.Context, c *etcd.Client, m etcd.Member) error {
 // snapshot saves etcd's data beside the journal, so that a member that does not
 // come back can be restored.
 func (b *bench) snapshot(ctx context.Context, c *etcd.Client, id string) error {
-	name := path.Join(b.state, "snapshot", id+".db")
+	name := path.Join(b.State, "snapshot", id+".db")
 	var size int64
-	err := b.disk.SaveStream(name, func(to io.Writer) (err error) {
+	err := b.Disk.SaveStream(name, func(to io.Writer) (err error) {
 		size, err = c.Snapshot(ctx, to)
 		return err
 	})

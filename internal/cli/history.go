@@ -4,7 +4,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"text/tabwriter"
 	"time"
@@ -13,8 +12,8 @@ import (
 
 	"perennial.dev/perennial/internal/execute"
 	"perennial.dev/perennial/internal/fact"
-	"perennial.dev/perennial/internal/journal"
 	"perennial.dev/perennial/internal/plan"
+	"perennial.dev/perennial/internal/workbench"
 )
 
 func newHistory(s Streams) *cobra.Command {
@@ -38,10 +37,10 @@ func (o *changeOptions) history(s Streams) error {
 	if err != nil {
 		return err
 	}
-	defer b.close()
+	defer b.Close()
 	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "PLAN\tBEGUN (UTC)\tSTEPS\tRESULT")
-	for _, p := range b.journal.Plans() {
+	for _, p := range b.Journal.Plans() {
 		result := string(p.Result)
 		switch {
 		case result == "":
@@ -61,8 +60,8 @@ func (o *changeOptions) show(s Streams, id string) error {
 	if err != nil {
 		return err
 	}
-	defer b.close()
-	p, of, err := b.find(id)
+	defer b.Close()
+	p, of, err := b.Find(id)
 	if err != nil {
 		return err
 	}
@@ -90,18 +89,6 @@ func (o *changeOptions) show(s Streams, id string) error {
 	return nil
 }
 
-// find finds a plan in the journal, with its content.
-func (b *bench) find(id string) (journal.Plan, plan.Plan, error) {
-	for _, p := range b.journal.Plans() {
-		if p.ID == id {
-			var of plan.Plan
-			err := json.Unmarshal(p.Content, &of)
-			return p, of, err
-		}
-	}
-	return journal.Plan{}, plan.Plan{}, hinted{fmt.Errorf("looking for the plan %q: the journal has none of that name", fact.Text(id)), "perennial history lists them"}
-}
-
 func newUndo(s Streams) *cobra.Command {
 	o := &changeOptions{}
 	cmd := &cobra.Command{
@@ -120,16 +107,16 @@ func (o *changeOptions) undo(ctx context.Context, s Streams, id string) error {
 	if err != nil {
 		return err
 	}
-	defer b.close()
-	p, of, err := b.find(id)
+	defer b.Close()
+	p, of, err := b.Find(id)
 	if err != nil {
 		return err
 	}
-	b.look(p)
+	b.Widen(p)
 	if p.UndoneBy != "" {
 		return hinted{fmt.Errorf("undoing the plan %s: it was undone by %s", fact.Text(id), fact.Text(p.UndoneBy)), "perennial undo " + p.UndoneBy + " does it again"}
 	}
-	replaced, err := execute.Replaced(ctx, execute.Machine{Disk: b.disk}, p)
+	replaced, err := execute.Replaced(ctx, execute.Machine{Disk: b.Disk}, p)
 	if err != nil {
 		return err
 	}
@@ -138,7 +125,7 @@ func (o *changeOptions) undo(ctx context.Context, s Streams, id string) error {
 		return err
 	}
 	now := s.Now()
-	todo, err := plan.ForUndo(of, replaced, seen, planID(now), now)
+	todo, err := plan.ForUndo(of, replaced, seen, workbench.PlanID(now), now)
 	if err != nil {
 		return err
 	}

@@ -12,22 +12,19 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"perennial.dev/perennial/internal/credential"
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/finding"
 	"perennial.dev/perennial/internal/layout"
-	"perennial.dev/perennial/internal/leftover"
 	"perennial.dev/perennial/internal/policy"
 	"perennial.dev/perennial/internal/release"
 	"perennial.dev/perennial/internal/source"
-	"perennial.dev/perennial/internal/support"
 	"perennial.dev/perennial/internal/timeline"
+	"perennial.dev/perennial/internal/workbench"
 )
 
 // DefaultConfig is where the settings are looked for.
@@ -126,27 +123,8 @@ func (o *lookOptions) lookAt(ctx context.Context, s Streams, p policy.Policy, ca
 	if err != nil {
 		return looked{}, err
 	}
-	findings, unseen := credential.Judge(l, rec.Facts)
-	findings = append(findings, leftover.Judge(l, rec.Facts)...)
-	findings = append(findings, support.Judge(cal, l, rec.Facts, rec.Observed)...)
-	env := timeline.EnvelopeOf(rec)
-	env.Tool = tool()
-	if rec.Scope.Root != "" {
-		env.Scope.Node, env.Scope.KubernetesDir = fact.Text(l.Node), l.KubernetesDir
-	}
-	env.Scope.Counts.Processes = running(l)
-	return looked{record: rec, layout: l, findings: findings, unseen: slices.Concat(unseen, l.Unseen, rec.Unseen), env: env, policy: p, at: at}, nil
-}
-
-// running counts the processes that are this cluster's; others were seen, too.
-func running(l layout.Layout) int {
-	n := 0
-	for _, c := range l.Components {
-		if c.Process != nil {
-			n++
-		}
-	}
-	return n
+	j := workbench.Judge(rec, l, cal, tool())
+	return looked{record: rec, layout: l, findings: j.Findings, unseen: j.Unseen, env: j.Envelope, policy: p, at: at}, nil
 }
 
 // see gets the facts: from a record, or by looking.
@@ -209,7 +187,7 @@ func (o *lookOptions) scope() (fact.Scope, error) {
 			return fact.Scope{}, hinted{fmt.Errorf("opening the Kubernetes directory %s: it is not there, or no directory", dir), "give the directory that holds manifests/ and pki/"}
 		}
 	}
-	return fact.Scope{Root: root, KubernetesDir: dir, Copies: o.copies, State: DefaultState}, nil
+	return fact.Scope{Root: root, KubernetesDir: dir, Copies: o.copies, State: workbench.DefaultState}, nil
 }
 
 // normalEndpoint takes host, host:port and https URLs; the port is 6443 where

@@ -4,7 +4,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -14,9 +13,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"perennial.dev/perennial/internal/fact"
-	"perennial.dev/perennial/internal/journal"
 	"perennial.dev/perennial/internal/plan"
 	"perennial.dev/perennial/internal/policy"
+	"perennial.dev/perennial/internal/workbench"
 )
 
 type renewOptions struct {
@@ -89,9 +88,9 @@ func (o *renewOptions) run(ctx context.Context, s Streams, names []string) error
 	if err != nil {
 		return err
 	}
-	defer b.close()
-	b.scope.Copies = p.Copies
-	if err := o.widen(&b.scope); err != nil {
+	defer b.Close()
+	b.Scope.Copies = p.Copies
+	if err := o.widen(&b.Scope); err != nil {
 		return err
 	}
 	seen, err := b.Look(ctx)
@@ -100,17 +99,19 @@ func (o *renewOptions) run(ctx context.Context, s Streams, names []string) error
 	}
 	now := s.Now()
 	todo, err := plan.ForRenewal(seen, plan.RenewOptions{
-		ID: planID(now), Now: now, Names: names, All: o.all, Policy: p, NewKey: o.newKey, Life: life, AddSAN: o.fixSANs, Create: o.create,
+		ID: workbench.PlanID(now), Now: now, Names: names, All: o.all, Policy: p, NewKey: o.newKey, Life: life, AddSAN: o.fixSANs, Create: o.create,
 	})
 	if err != nil {
 		return hinted{err, "perennial check lists the names"}
 	}
-	replacing := handoverOptions{acceptOutage: o.acceptOutage, patience: defaultPatience}
-	if err := replacing.withoutDowntime(ctx, b, seen, &todo); err != nil {
+	replacing := workbench.Replacing{AcceptOutage: o.acceptOutage, Patience: workbench.DefaultPatience}
+	if err := b.WithoutDowntime(ctx, seen, replacing, &todo); err != nil {
 		return err
 	}
-	if err := replacing.outage(todo, o.yes && !o.dryRun); err != nil {
-		return err
+	if o.yes && !o.dryRun {
+		if err := replacing.Outage(todo); err != nil {
+			return err
+		}
 	}
 	return o.propose(ctx, b, todo)
 }
@@ -129,13 +130,4 @@ func (o *renewOptions) widen(scope *fact.Scope) error {
 	}
 	scope.RequestDir = dir
 	return nil
-}
-
-// look widens the scope to that of a plan, where its proof has to be looked for.
-func (b *bench) look(of journal.Plan) {
-	var p plan.Plan
-	if json.Unmarshal(of.Content, &p) == nil { // what cannot be read is said by whoever needs it
-		b.scope.RequestDir, b.scope.Copies = p.Scope.RequestDir, p.Scope.Copies
-		b.lease = leaseOf(p)
-	}
 }

@@ -14,6 +14,7 @@ import (
 	"perennial.dev/perennial/internal/journal"
 	"perennial.dev/perennial/internal/layout"
 	"perennial.dev/perennial/internal/plan"
+	"perennial.dev/perennial/internal/workbench"
 )
 
 type restartOptions struct {
@@ -64,7 +65,7 @@ func (o *restartOptions) run(ctx context.Context, s Streams, name string) error 
 	if err != nil {
 		return err
 	}
-	defer b.close()
+	defer b.Close()
 	seen, err := b.Look(ctx)
 	if err != nil {
 		return err
@@ -77,7 +78,7 @@ func (o *restartOptions) run(ctx context.Context, s Streams, name string) error 
 		return hinted{fmt.Errorf("restarting %s: it does not run here", name), "perennial check says what was found"}
 	}
 	now := s.Now()
-	todo := plan.New(planID(now), now, seen)
+	todo := plan.New(workbench.PlanID(now), now, seen)
 	if name == layout.APIServer && !o.cleanUp {
 		if id, ok := b.handedOver(begun, c.Process.Start); ok {
 			fmt.Fprintf(s.Err, "\n%s was restarted by finishing the plan %s\n", name, id)
@@ -108,7 +109,7 @@ func (o *restartOptions) run(ctx context.Context, s Streams, name string) error 
 // done before.
 func (o *restartOptions) replace(ctx context.Context, b *bench, seen plan.Seen, api layout.Component, todo plan.Plan) error {
 	if o.cleanUp {
-		if err := o.leftovers(ctx, b, seen, api, &todo); err != nil {
+		if err := o.leftovers(b, seen, api, &todo); err != nil {
 			return err
 		}
 		return o.propose(ctx, b, todo)
@@ -116,13 +117,16 @@ func (o *restartOptions) replace(ctx context.Context, b *bench, seen plan.Seen, 
 	if _, left := seen.Layout.Component(layout.APIServerStandby); left {
 		return hinted{fmt.Errorf("restarting %s: a standby is there already", api.Name), "perennial restart kube-apiserver --clean-up takes it away"}
 	}
-	if err := o.apiServer(ctx, b, seen, api, "asked for", &todo); err != nil {
+	steps, err := b.Replace(ctx, seen, api, "asked for", o.replacing(), &todo)
+	if err != nil {
 		return err
 	}
-	wanted := o.yes || o.steer != "" // then nobody is asked, or was asked for something else
-	if err := o.outage(todo, wanted && !o.dryRun); err != nil {
-		_ = o.render(b, todo)
-		return err
+	todo.Add(steps...)
+	if wanted := o.yes || o.steer != ""; wanted && !o.dryRun { // then nobody is asked, or was asked for something else
+		if err := o.replacing().Outage(todo); err != nil {
+			_ = o.render(b, todo)
+			return err
+		}
 	}
 	return o.propose(ctx, b, todo)
 }
@@ -135,7 +139,7 @@ const sameWish = time.Hour
 // since an instant, by which an API server was started: whoever runs the same
 // command again wants it finished, not done twice.
 func (b *bench) handedOver(since, started time.Time) (id string, ok bool) {
-	for _, past := range b.journal.Plans() {
+	for _, past := range b.Journal.Plans() {
 		var p plan.Plan
 		switch {
 		case past.Result != journal.Done || past.Ended.Before(since) || json.Unmarshal(past.Content, &p) != nil:

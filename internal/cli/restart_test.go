@@ -8,9 +8,9 @@ import (
 	"testing"
 	"time"
 
-	"perennial.dev/perennial/internal/host"
 	"perennial.dev/perennial/internal/journal"
 	"perennial.dev/perennial/internal/plan"
+	"perennial.dev/perennial/internal/workbench"
 )
 
 // A handover that was cut off and finished just now is not done again for whoever
@@ -53,7 +53,7 @@ func TestHandedOver(t *testing.T) {
 			if i >= 2 {
 				at = ended
 			}
-			if err := b.journal.Append(at, r); err != nil {
+			if err := b.Journal.Append(at, r); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -66,19 +66,13 @@ func TestHandedOver(t *testing.T) {
 // benchAt is a bench with a journal in a directory of its own.
 func benchAt(t *testing.T) *bench {
 	t.Helper()
-	files, err := host.Open("/")
+	b, err := workbench.Open(workbench.Options{State: filepath.Join(t.TempDir(), "state"), Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { files.Close() })
-	disk := host.NewDisk(files, nil)
-	dir := t.TempDir()
-	if err := disk.MakeDir(dir); err != nil {
+	t.Cleanup(b.Close)
+	if err := b.Disk.MakeDir(b.State); err != nil {
 		t.Fatal(err)
 	}
-	j, err := journal.Open(filepath.Join(dir, "journal"), disk)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &bench{disk: disk, journal: j}
+	return &bench{Bench: b}
 }

@@ -161,6 +161,7 @@ func (c *crashes) start(s crashdisk.State) (more int) {
 	}
 	age(c.t, dir)
 	if cold := c.unknown(faults(c.boot(dir, nil).see())); len(cold) > 0 {
+		c.mended(s)
 		c.apart++
 		if !c.mayPart || len(cold) > 1 || !strings.Contains(cold[0], string(finding.KeyMismatch)) {
 			c.t.Errorf("%v: cannot start: %q", s, cold)
@@ -180,6 +181,29 @@ func (c *crashes) start(s crashdisk.State) (more int) {
 	}
 	goOn(c.boot(dir, unsynced))
 	return 0
+}
+
+// mended starts the machine on a state after what is to be done before the kubelet
+// starts: then every component can, and the plan can be gone on with.
+func (c *crashes) mended(s crashdisk.State) {
+	c.t.Helper()
+	dir := c.t.TempDir()
+	if err := s.Materialise(dir); err != nil {
+		c.t.Fatal(err)
+	}
+	age(c.t, dir)
+	tr := c.boot(dir, unsynced)
+	for _, cut := range tr.journal.Unfinished() {
+		if _, err := tr.runner.Mend(context.Background(), cut); err != nil {
+			c.t.Errorf("%v: mending: %v", s, err)
+		}
+	}
+	if cold := c.unknown(faults(tr.see())); len(cold) > 0 {
+		c.t.Errorf("%v: cannot start after it was mended: %q", s, cold)
+	}
+	if err := tr.finish(); err != nil {
+		c.t.Errorf("%v: going on after it was mended: %v", s, err)
+	}
 }
 
 // unknown leaves out of faults what the plan was made for.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package workbench
 
 import (
 	"os"
@@ -19,19 +19,19 @@ func TestReady(t *testing.T) {
 	}
 	defer files.Close()
 	dir := t.TempDir()
-	b := &bench{disk: host.NewDisk(files, nil), state: filepath.Join(dir, "state", "to", "be", "made")}
+	b := &Bench{Disk: host.NewDisk(files, nil), Options: Options{State: filepath.Join(dir, "state", "to", "be", "made")}}
 	p := plan.Plan{Steps: []plan.Step{{Verb: plan.Renew, Files: []plan.File{
 		{Path: filepath.Join(dir, "apiserver.crt"), UID: os.Geteuid(), Written: true}, {Path: "/no/such/ca.key"},
 	}}}}
-	if err := b.ready(p); err != nil {
+	if err := b.Ready(p); err != nil {
 		t.Errorf("a plan that can be done: %v", err)
 	}
 	p.Steps[0].Files[0].Path = filepath.Join(dir, "gone", "apiserver.crt")
-	if err := b.ready(p); err == nil || !strings.Contains(err.Error(), "nothing was done") || !strings.Contains(err.Error(), "gone") {
+	if err := b.Ready(p); err == nil || !strings.Contains(err.Error(), "nothing was done") || !strings.Contains(err.Error(), "gone") {
 		t.Errorf("a directory that is not there: %v", err)
 	}
 	p.Steps[0].Files[0].Path = "/proc/self/apiserver.crt"
-	if err := b.ready(p); err == nil {
+	if err := b.Ready(p); err == nil {
 		t.Error("a file system without room is no error")
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-package cli
+package workbench
 
 import (
 	"errors"
@@ -22,16 +22,16 @@ const (
 	journalBytes  = 4 << 20
 )
 
-// ready says, before anything is touched, what would stop a plan half way: no
+// Ready says, before anything is touched, what would stop a plan half way: no
 // room, or no rights.
-func (b *bench) ready(p plan.Plan) error {
-	dirs := map[string]int{b.state: 0} // with the number of files
+func (b *Bench) Ready(p plan.Plan) error {
+	dirs := map[string]int{b.State: 0} // with the number of files
 	var owners bool
 	for _, s := range p.Steps {
 		for _, f := range s.Files {
 			if f.Written {
 				dirs[path.Dir(f.Path)]++
-				dirs[b.state] += 2
+				dirs[b.State] += 2
 				owners = owners || f.UID != os.Geteuid()
 			}
 		}
@@ -40,12 +40,12 @@ func (b *bench) ready(p plan.Plan) error {
 	var there []string
 	for dir, files := range dirs {
 		errs = append(errs, b.room(dir, files))
-		if info, err := os.Stat(dir); err == nil && info.IsDir() || dir != b.state {
+		if info, err := os.Stat(dir); err == nil && info.IsDir() || dir != b.State {
 			there = append(there, dir)
 		}
 	}
 	slices.Sort(there)
-	rights := b.disk.Rights(there...)
+	rights := b.Disk.Rights(there...)
 	for _, u := range rights.Unwritable {
 		errs = append(errs, u.Err)
 	}
@@ -63,13 +63,13 @@ func (b *bench) ready(p plan.Plan) error {
 	return nil
 }
 
-func (b *bench) room(dir string, files int) error {
-	left, err := b.disk.Space(dir)
+func (b *Bench) room(dir string, files int) error {
+	left, err := b.Disk.Space(dir)
 	if err != nil {
 		return err
 	}
 	needs := host.Space{Bytes: uint64(files) * bytesPerFile, Inodes: uint64(files+1) * inodesPerFile}
-	if dir == b.state {
+	if dir == b.State {
 		needs.Bytes += journalBytes
 	}
 	return short(dir, left, needs)

@@ -51,6 +51,7 @@ keepers:
 			{"cp*/etcd-*", finding.KeeperPerson, finding.Renewed},
 			{"w*/kubelet", finding.KeeperKubelet, ""},
 		},
+		Agent: DefaultAgent(),
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

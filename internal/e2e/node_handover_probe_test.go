@@ -189,8 +189,11 @@ func (p *handoverProbes) post(name, mark string, c apiClient) *kind {
 	})
 }
 
+// object has its number in the prefix of its name: of 20,000 names with the same
+// prefix a dozen are given out twice, and servers before 1.31 then refuse the second
+// one (KEP-4420).
 func (p *handoverProbes) object(mark string, n int) []byte {
-	return fmt.Appendf(nil, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"generateName":"%s-","labels":{"probe":%q,"writer":%q}},"data":{"n":"%d"}}`, mark, p.run, mark, n)
+	return fmt.Appendf(nil, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"generateName":"%s-%d-","labels":{"probe":%q,"writer":%q}},"data":{"n":"%d"}}`, mark, n, p.run, mark, n)
 }
 
 // clientGo reads and writes in turn, with the retries that the library has

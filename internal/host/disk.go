@@ -43,8 +43,8 @@ type Access struct {
 	UID, GID int
 }
 
-// private is the access of what nobody but the program's own user may read.
-func private() Access {
+// Private is the access of what nobody but the program's own user may read.
+func Private() Access {
 	return Access{Mode: 0o600, UID: os.Geteuid(), GID: os.Getegid()}
 }
 
@@ -128,7 +128,7 @@ func (d *Disk) WriteNew(name string, data []byte, as Access) error {
 // WritePrivate is WriteNew for a file that only the program's own user may
 // read.
 func (d *Disk) WritePrivate(name string, data []byte) error {
-	return d.WriteNew(name, data, private())
+	return d.WriteNew(name, data, Private())
 }
 
 // Save writes a file that only the program's own user may read, in a directory

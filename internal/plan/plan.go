@@ -27,9 +27,15 @@ type Plan struct {
 	Steps      []Step     `json:"steps"`
 	Notes      []Note     `json:"notes"`            // what is not done, and why
 	Undoes     string     `json:"undoes,omitempty"` // the plan that this one takes back
+	// By is who made the plan where nobody asked for it: ByAgent. Empty: a person,
+	// by a command.
+	By string `json:"by,omitempty"`
 	// Decision says how the API server is replaced, where the plan does so.
 	Decision *Decision `json:"decision,omitempty"`
 }
+
+// ByAgent are the plans that an agent made by itself.
+const ByAgent = "agent"
 
 // Exchange puts other steps in place of one, of which one restarts the same
 // component: that one is to prove what the one that goes was to prove.

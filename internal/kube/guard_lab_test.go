@@ -11,7 +11,7 @@ import (
 )
 
 func testGuard(p *plane) {
-	t := p.t
+	t := p.T
 	admin := p.client("admin.conf")
 	if !p.is("1.30") {
 		noPolicies(t, admin)
@@ -75,18 +75,18 @@ func noPolicies(t *testing.T, admin *Client) {
 }
 
 func (p *plane) absent(c *Client) {
-	p.t.Helper()
-	state, err := c.GuardState(p.t.Context())
+	p.Helper()
+	state, err := c.GuardState(p.Context())
 	if err != nil || state.Presence != Absent || state.Whole || !state.Since.IsZero() {
-		p.t.Errorf("%+v, %v: want it absent", state, err)
+		p.Errorf("%+v, %v: want it absent", state, err)
 	}
 }
 
 func (p *plane) present(c *Client, whole bool) {
-	p.t.Helper()
-	state, err := c.GuardState(p.t.Context())
+	p.Helper()
+	state, err := c.GuardState(p.Context())
 	if err != nil || state.Presence != Present || state.Whole != whole || time.Since(state.Since).Abs() > time.Hour {
-		p.t.Errorf("%+v, %v: want it present, whole %v", state, err, whole)
+		p.Errorf("%+v, %v: want it present, whole %v", state, err, whole)
 	}
 }
 
@@ -105,24 +105,24 @@ var emptying = [][]string{
 }
 
 func (p *plane) emptyingIsDenied() {
-	p.t.Helper()
+	p.Helper()
 	for _, args := range emptying {
-		out, ok := p.kubectl(append([]string{"-n", "default"}, args...)...)
+		out, ok := p.Kubectl(append([]string{"-n", "default"}, args...)...)
 		if ok || !strings.Contains(out, "ValidatingAdmissionPolicy '"+GuardName+"'") || !strings.Contains(out, guardRemoval) {
-			p.t.Errorf("kubectl %s: %v, %s", strings.Join(args, " "), ok, out)
+			p.Errorf("kubectl %s: %v, %s", strings.Join(args, " "), ok, out)
 		}
 	}
-	if service, err := p.client("admin.conf").Endpoints(p.t.Context()); err != nil || len(service.Servers) != 1 {
-		p.t.Errorf("after all of that: %+v, %v", service, err)
+	if service, err := p.client("admin.conf").Endpoints(p.Context()); err != nil || len(service.Servers) != 1 {
+		p.Errorf("after all of that: %+v, %v", service, err)
 	}
 }
 
 // restIsAllowed makes sure of what the guard must not touch.
 func (p *plane) restIsAllowed() {
-	p.t.Helper()
+	p.Helper()
 	for _, slice := range []string{"default/other", "kube-system/kubernetes"} {
 		namespace, name, _ := strings.Cut(slice, "/")
-		p.apply(`{"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "` + name + `", "namespace": "` + namespace + `"},
+		p.Apply(`{"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": "` + name + `", "namespace": "` + namespace + `"},
 			"addressType": "IPv4", "endpoints": [{"addresses": ["192.0.2.77"]}]}`)
 	}
 	for _, args := range [][]string{
@@ -136,8 +136,8 @@ func (p *plane) restIsAllowed() {
 		{"-n", "kube-system", "patch", "endpointslices", "kubernetes", "--type=merge", "-p", `{"endpoints":[]}`},
 		{"-n", "kube-system", "delete", "endpointslices", "kubernetes"},
 	} {
-		if out, ok := p.kubectl(args...); !ok {
-			p.t.Errorf("kubectl %s: %s", strings.Join(args, " "), out)
+		if out, ok := p.Kubectl(args...); !ok {
+			p.Errorf("kubectl %s: %s", strings.Join(args, " "), out)
 		}
 	}
 }
@@ -146,57 +146,57 @@ func (p *plane) restIsAllowed() {
 // the versions of what the service leads to: an object that was emptied and
 // filled again has another one.
 func (p *plane) stopped() (before, after string) {
-	p.t.Helper()
+	p.Helper()
 	versions := func() string {
-		out, ok := p.kubectl("get", "endpoints/kubernetes", "endpointslices/kubernetes", "-o", `jsonpath={range .items[*]}{.kind} {.metadata.resourceVersion} {end}`)
+		out, ok := p.Kubectl("get", "endpoints/kubernetes", "endpointslices/kubernetes", "-o", `jsonpath={range .items[*]}{.kind} {.metadata.resourceVersion} {end}`)
 		if !ok {
-			p.t.Fatal(out)
+			p.Fatal(out)
 		}
 		return out[strings.LastIndex(out, "\n")+1:] // behind a warning
 	}
 	before = versions()
-	p.lab("stop", "--name", p.name, "kube-apiserver")
-	p.lab("start", "--name", p.name, "kube-apiserver")
+	p.Do("stop", "kube-apiserver")
+	p.Do("start", "kube-apiserver")
 	admin := p.client("admin.conf") // on a connection of its own
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(200 * time.Millisecond) {
-		if service, err := admin.Endpoints(p.t.Context()); err == nil && len(service.Servers) > 0 {
+		if service, err := admin.Endpoints(p.Context()); err == nil && len(service.Servers) > 0 {
 			return before, versions()
 		} else if time.Now().After(deadline) {
-			p.t.Fatalf("after its start: %+v, %v", service, err)
+			p.Fatalf("after its start: %+v, %v", service, err)
 		}
 	}
 }
 
 // fixed makes sure that a guard which another weakened is put right.
 func (p *plane) fixed(c *Client) {
-	p.t.Helper()
-	out, ok := p.kubectl("patch", "validatingadmissionpolicybinding", GuardName, "--type=merge", "-p", `{"spec":{"validationActions":["Warn"]}}`)
+	p.Helper()
+	out, ok := p.Kubectl("patch", "validatingadmissionpolicybinding", GuardName, "--type=merge", "-p", `{"spec":{"validationActions":["Warn"]}}`)
 	if !ok {
-		p.t.Fatal(out)
+		p.Fatal(out)
 	}
-	if err := c.GuardOn(p.t.Context()); err != nil {
-		p.t.Fatal(err)
+	if err := c.GuardOn(p.Context()); err != nil {
+		p.Fatal(err)
 	}
-	if out, _ := p.kubectl("get", "validatingadmissionpolicybinding", GuardName, "-o", "jsonpath={.spec.validationActions}"); out != `["Deny"]` {
-		p.t.Errorf("it still says %s", out)
+	if out, _ := p.Kubectl("get", "validatingadmissionpolicybinding", GuardName, "-o", "jsonpath={.spec.validationActions}"); out != `["Deny"]` {
+		p.Errorf("it still says %s", out)
 	}
-	if err := c.GuardProven(p.t.Context()); err != nil {
-		p.t.Error(err)
+	if err := c.GuardProven(p.Context()); err != nil {
+		p.Error(err)
 	}
 	// The controller manager checks its expressions against the types.
-	out, ok = p.kubectl("wait", "validatingadmissionpolicy", GuardName, "--for=jsonpath={.status.observedGeneration}", "--timeout=30s")
+	out, ok = p.Kubectl("wait", "validatingadmissionpolicy", GuardName, "--for=jsonpath={.status.observedGeneration}", "--timeout=30s")
 	if !ok {
-		p.t.Fatal(out)
+		p.Fatal(out)
 	}
-	if out, _ = p.kubectl("get", "validatingadmissionpolicy", GuardName, "-o", "jsonpath={.status.typeChecking.expressionWarnings}"); out != "" {
-		p.t.Errorf("its expressions do not fit the types: %s", out)
+	if out, _ = p.Kubectl("get", "validatingadmissionpolicy", GuardName, "-o", "jsonpath={.status.typeChecking.expressionWarnings}"); out != "" {
+		p.Errorf("its expressions do not fit the types: %s", out)
 	}
 }
 
 func (p *plane) half(c *Client) {
-	p.t.Helper()
-	if out, ok := p.kubectl("delete", "validatingadmissionpolicybinding", GuardName); !ok {
-		p.t.Fatal(out)
+	p.Helper()
+	if out, ok := p.Kubectl("delete", "validatingadmissionpolicybinding", GuardName); !ok {
+		p.Fatal(out)
 	}
 	p.present(c, false)
 }
@@ -204,32 +204,32 @@ func (p *plane) half(c *Client) {
 // emptiableAgain ends with a service without addresses, and a guard that says
 // that it would be of no use.
 func (p *plane) emptiableAgain(c *Client) {
-	p.t.Helper()
+	p.Helper()
 	// The server puts its own address back every 10 s, so that this is tried
 	// until it is seen empty.
 	var err error
 	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(100 * time.Millisecond) {
-		if out, ok := p.kubectl("patch", "endpointslices", "kubernetes", "--type=merge", "-p", `{"endpoints":[]}`); !ok {
+		if out, ok := p.Kubectl("patch", "endpointslices", "kubernetes", "--type=merge", "-p", `{"endpoints":[]}`); !ok {
 			if !strings.Contains(out, GuardName) {
-				p.t.Fatal(out)
+				p.Fatal(out)
 			}
 			continue // the server has not seen yet that the guard is gone
 		}
-		if err = c.GuardOn(p.t.Context()); errors.Is(err, ErrNoEndpoints) {
+		if err = c.GuardOn(p.Context()); errors.Is(err, ErrNoEndpoints) {
 			break
 		}
-		if err := c.GuardOff(p.t.Context()); err != nil {
-			p.t.Fatal(err)
+		if err := c.GuardOff(p.Context()); err != nil {
+			p.Fatal(err)
 		}
 	}
 	if !errors.Is(err, ErrNoEndpoints) {
-		p.t.Fatalf("an empty service: %v", err)
+		p.Fatalf("an empty service: %v", err)
 	}
 	p.absent(c)
 }
 
 func testEndpoints(p *plane) {
-	t := p.t
+	t := p.T
 	c := p.client("admin.conf")
 	port := netip.MustParseAddrPort(p.Endpoint).Port()
 	service, err := c.Endpoints(t.Context())
@@ -241,7 +241,7 @@ func testEndpoints(p *plane) {
 		t.Errorf("%+v, want the server %v", service, want)
 	}
 	version, err := c.Version(t.Context())
-	if err != nil || string(version.Git) != "v"+p.version || version.Endpoint != p.Endpoint {
+	if err != nil || string(version.Git) != "v"+p.Version || version.Endpoint != p.Endpoint {
 		t.Errorf("%+v, %v", version, err)
 	}
 }

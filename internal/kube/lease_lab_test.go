@@ -14,14 +14,14 @@ import (
 // Who leads is told, a lease is released in its holder's name only, and somebody
 // takes it then.
 func testLeases(p *plane) {
-	t := p.t
+	t := p.T
 	admin := p.client("admin.conf")
 	for _, name := range []string{"kube-controller-manager", "kube-scheduler"} {
 		if lease := heldLease(t, admin, name); !strings.Contains(string(lease.Holder), "_") || time.Since(lease.Renewed) > time.Minute {
 			t.Errorf("%s: %+v", name, lease)
 		}
 	}
-	p.apply("apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: ours, namespace: kube-system}\nspec: {holderIdentity: cp1_a, leaseDurationSeconds: 900, leaseTransitions: 3}\n")
+	p.Apply("apiVersion: coordination.k8s.io/v1\nkind: Lease\nmetadata: {name: ours, namespace: kube-system}\nspec: {holderIdentity: cp1_a, leaseDurationSeconds: 900, leaseTransitions: 3}\n")
 	if err := admin.ReleaseLease(t.Context(), "ours", "cp1_b", time.Now()); !errors.Is(err, ErrHeld) {
 		t.Errorf("another's lease was released: %v", err)
 	}

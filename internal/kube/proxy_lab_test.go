@@ -9,27 +9,27 @@ import (
 )
 
 func testKubeProxyReplacement(p *plane) {
-	t := p.t
+	t := p.T
 	admin := p.client("admin.conf")
 	p.replacements(admin, "with kube-proxy") // the lab has kubeadm's ConfigMap and no DaemonSet
-	p.apply(daemonSetOf("kube-proxy", `"command": ["/usr/local/bin/kube-proxy", "--config=/var/lib/kube-proxy/config.conf"]`))
-	p.apply(cilium(`"kube-proxy-replacement": "false", "bpf-lb-sock": "false"`))
-	p.apply(daemonSetOf("kube-router", `"args": ["--run-router=true", "--run-service-proxy=false"]`))
+	p.Apply(daemonSetOf("kube-proxy", `"command": ["/usr/local/bin/kube-proxy", "--config=/var/lib/kube-proxy/config.conf"]`))
+	p.Apply(cilium(`"kube-proxy-replacement": "false", "bpf-lb-sock": "false"`))
+	p.Apply(daemonSetOf("kube-router", `"args": ["--run-router=true", "--run-service-proxy=false"]`))
 	p.replacements(admin, "others that leave it to kube-proxy")
 
-	p.apply(cilium(`"kube-proxy-replacement": "true"`))
+	p.Apply(cilium(`"kube-proxy-replacement": "true"`))
 	p.replacements(admin, "Cilium", Replacement{"cilium", true, false, "ConfigMap kube-system/cilium-config: kube-proxy-replacement=true"})
-	p.apply(cilium(`"kube-proxy-replacement": "partial"`))
+	p.Apply(cilium(`"kube-proxy-replacement": "partial"`))
 	p.replacements(admin, "Cilium in part", Replacement{"cilium", true, true, "ConfigMap kube-system/cilium-config: kube-proxy-replacement=partial"})
-	p.apply(cilium(`"kube-proxy-replacement": "false", "bpf-lb-sock": "true"`))
+	p.Apply(cilium(`"kube-proxy-replacement": "false", "bpf-lb-sock": "true"`))
 	p.replacements(admin, "Cilium's sockets", Replacement{"cilium", true, true, "ConfigMap kube-system/cilium-config: bpf-lb-sock=true"})
 	p.gone("configmap", "cilium-config")
 
-	p.apply(daemonSetOf("kube-router", `"args": ["--run-router=true", "--run-service-proxy=true"]`))
+	p.Apply(daemonSetOf("kube-router", `"args": ["--run-router=true", "--run-service-proxy=true"]`))
 	p.replacements(admin, "kube-router", Replacement{"kube-router", false, false, "DaemonSet kube-system/kube-router, container kube-router: --run-service-proxy=true"})
 	p.gone("daemonset", "kube-router")
 
-	p.apply(felixDefinition)
+	p.Apply(felixDefinition)
 	p.calico(admin)
 
 	// The scheduler may not see what would tell.
@@ -39,42 +39,42 @@ func testKubeProxyReplacement(p *plane) {
 }
 
 func (p *plane) calico(admin *Client) {
-	p.t.Helper()
+	p.Helper()
 	felix := func(enabled string) string {
 		return `{"apiVersion": "crd.projectcalico.org/v1", "kind": "FelixConfiguration", "metadata": {"name": "default"}, "spec": {"bpfEnabled": ` + enabled + `}}`
 	}
 	// The server takes a moment to serve what was just defined.
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(200 * time.Millisecond) {
-		if out, ok := p.kubectl("get", "felixconfigurations.crd.projectcalico.org"); ok {
+		if out, ok := p.Kubectl("get", "felixconfigurations.crd.projectcalico.org"); ok {
 			break
 		} else if time.Now().After(deadline) {
-			p.t.Fatal(out)
+			p.Fatal(out)
 		}
 	}
-	p.apply(felix("false"))
+	p.Apply(felix("false"))
 	p.replacements(admin, "Calico without eBPF")
-	p.apply(felix("true"))
+	p.Apply(felix("true"))
 	p.replacements(admin, "Calico with eBPF", Replacement{"calico", true, false, "FelixConfiguration default: bpfEnabled=true"})
 }
 
 func (p *plane) replacements(c *Client, name string, want ...Replacement) {
-	p.t.Helper()
-	got, err := c.KubeProxyReplacement(p.t.Context())
+	p.Helper()
+	got, err := c.KubeProxyReplacement(p.Context())
 	if err != nil || len(got) != len(want) {
-		p.t.Errorf("%s: %+v, %v", name, got, err)
+		p.Errorf("%s: %+v, %v", name, got, err)
 		return
 	}
 	for i := range want {
 		if got[i] != want[i] {
-			p.t.Errorf("%s: %+v, want %+v", name, got[i], want[i])
+			p.Errorf("%s: %+v, want %+v", name, got[i], want[i])
 		}
 	}
 }
 
 func (p *plane) gone(kind, name string) {
-	p.t.Helper()
-	if out, ok := p.kubectl("-n", "kube-system", "delete", kind, name); !ok {
-		p.t.Fatal(out)
+	p.Helper()
+	if out, ok := p.Kubectl("-n", "kube-system", "delete", kind, name); !ok {
+		p.Fatal(out)
 	}
 }
 

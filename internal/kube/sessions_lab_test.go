@@ -34,9 +34,9 @@ func kubelet(t *testing.T) string {
 
 // onNode makes the kubelet's node, and a pod on it, in the API.
 func (p *plane) onNode(address string) {
-	p.t.Helper()
+	p.Helper()
 	host, port, _ := net.SplitHostPort(address)
-	p.apply(`{"apiVersion": "v1", "kind": "List", "items": [
+	p.Apply(`{"apiVersion": "v1", "kind": "List", "items": [
 {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}},
 {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": "default"}},
 {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "namespace": "default"}, "spec": {"nodeName": "n1",
@@ -46,33 +46,33 @@ func (p *plane) onNode(address string) {
 		{"patch", "node", "n1", "--subresource=status", "--type=merge", "-p", fmt.Sprintf(`{"status":{"addresses":[{"type":"InternalIP","address":%q}],"daemonEndpoints":{"kubeletEndpoint":{"Port":%s}}}}`, host, port)},
 		{"patch", "pod", "p", "--subresource=status", "--type=merge", "-p", `{"status":{"phase":"Running"}}`},
 	} {
-		if out, ok := p.kubectl(args...); !ok {
-			p.t.Fatal(out)
+		if out, ok := p.Kubectl(args...); !ok {
+			p.Fatal(out)
 		}
 	}
 }
 
 // asAdmin makes a client that is not ours.
 func (p *plane) asAdmin() *http.Client {
-	p.t.Helper()
+	p.Helper()
 	config, err := p.as("admin.conf").credentials()
 	if err != nil {
-		p.t.Fatal(err)
+		p.Fatal(err)
 	}
 	pair, err := tls.X509KeyPair(config.CertData, config.KeyData)
 	if err != nil {
-		p.t.Fatal(err)
+		p.Fatal(err)
 	}
 	transport := &http.Transport{TLSClientConfig: &tls.Config{Certificates: []tls.Certificate{pair}, InsecureSkipVerify: true}}
-	p.t.Cleanup(transport.CloseIdleConnections)
+	p.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport}
 }
 
 // hold begins a request that does not end before the test does.
 func (p *plane) hold(asker *http.Client, method, path string, header map[string]string) {
-	request, err := http.NewRequestWithContext(p.t.Context(), method, "https://"+p.Endpoint+path, nil)
+	request, err := http.NewRequestWithContext(p.Context(), method, "https://"+p.Endpoint+path, nil)
 	if err != nil {
-		p.t.Fatal(err)
+		p.Fatal(err)
 	}
 	for name, value := range header {
 		request.Header.Set(name, value)
@@ -83,15 +83,15 @@ func (p *plane) hold(asker *http.Client, method, path string, header map[string]
 		answer, err := asker.Do(request)
 		if err == nil {
 			answer.Body.Read(make([]byte, 1<<20))
-			<-p.t.Context().Done()
+			<-p.Context().Done()
 			answer.Body.Close()
 		}
 	}()
-	p.t.Cleanup(func() { <-ended })
+	p.Cleanup(func() { <-ended })
 }
 
 func testSessions(p *plane) {
-	t := p.t
+	t := p.T
 	c := p.client("admin.conf")
 	p.onNode(kubelet(t))
 	before := p.sessions(c)
@@ -131,10 +131,10 @@ func testSessions(p *plane) {
 }
 
 func (p *plane) sessions(c *Client) Sessions {
-	p.t.Helper()
-	s, err := c.Sessions(p.t.Context())
+	p.Helper()
+	s, err := c.Sessions(p.Context())
 	if err != nil {
-		p.t.Fatal(err)
+		p.Fatal(err)
 	}
 	return s
 }

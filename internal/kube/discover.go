@@ -76,11 +76,6 @@ func (s Served) Preferred() []Resource {
 	return out
 }
 
-// Has says whether a group and version is served at all.
-func (s Served) Has(group, version string) bool {
-	return slices.ContainsFunc(s.Resources, func(r Resource) bool { return r.Group == group && r.Version == version })
-}
-
 // aggregated asks for everything in one answer: v2 since 1.30, v2beta1 since
 // 1.27 (KEP-3352); older servers answer with the groups only.
 const aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList," +

@@ -49,7 +49,7 @@ func discovers(p *testlab.Plane, client *Client) {
 		p.Errorf("discovered %v, kubectl %v", ours, theirs)
 	}
 	i := slices.IndexFunc(served.Resources, func(r Resource) bool { return r.Name == "horizontalpodautoscalers" })
-	if first := served.Resources[i]; first.Version != "v2" || !served.Has("autoscaling", "v1") || !first.Namespaced || first.Kind != "HorizontalPodAutoscaler" || !first.Lists() {
+	if first := served.Resources[i]; first.Version != "v2" || !slices.ContainsFunc(served.Resources, func(r Resource) bool { return r.APIVersion() == "autoscaling/v1" }) || !first.Namespaced || first.Kind != "HorizontalPodAutoscaler" || !first.Lists() {
 		p.Errorf("%+v", first)
 	}
 }

@@ -72,16 +72,8 @@ var etcdDefinition = definition{
 	},
 }
 
-// EtcdOf is the etcd that kubeadm of a minor ships, as "3.6.4"; empty where
-// that is not known.
-func (s *Set) EtcdOf(m release.Minor) string {
-	if shipped, ok := s.etcdOf[m]; ok {
-		return shipped.Version.String()
-	}
-	return ""
-}
-
-// EtcdShipped is EtcdOf with its source.
+// EtcdShipped is the etcd that kubeadm of a minor ships. Not ok: that is not
+// known.
 func (s *Set) EtcdShipped(m release.Minor) (EtcdShipped, bool) {
 	shipped, ok := s.etcdOf[m]
 	return shipped, ok

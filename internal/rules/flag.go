@@ -3,7 +3,6 @@
 package rules
 
 import (
-	"cmp"
 	"slices"
 
 	"perennial.dev/perennial/internal/release"
@@ -107,19 +106,6 @@ func (s *Set) Flag(component, name string) (Flag, bool) {
 	return found, true
 }
 
-// Flags lists the flags that a component of a minor takes, by name.
-func (s *Set) Flags(component string, m release.Minor) []Flag {
-	var known []Flag
-	for key, flag := range s.flags {
-		if key.component == component && flag.Known.Has(m) {
-			found, _ := s.Flag(component, key.name)
-			known = append(known, found)
-		}
-	}
-	slices.SortFunc(known, func(a, b Flag) int { return cmp.Compare(a.Name, b.Name) })
-	return known
-}
-
 // Defaults are those of a setting of a component, by minor: a flag as
 // "--max-pods", or a field of its configuration file as "failCgroupV1". A minor
 // that none of them has is one in which the setting is not there, or its
@@ -136,29 +122,4 @@ func (s *Set) Default(component, setting string, m release.Minor) (FlagDefault, 
 		}
 	}
 	return FlagDefault{}, false
-}
-
-// DefaultChange is a setting whose default is another one in the newer of two
-// minors.
-type DefaultChange struct {
-	Component, Setting string
-	Was, Is            FlagDefault
-}
-
-// DefaultChanges lists what a component has in both minors, with another
-// default, by setting.
-func (s *Set) DefaultChanges(component string, from, to release.Minor) []DefaultChange {
-	var changes []DefaultChange
-	for key := range s.defaults {
-		if key.component != component {
-			continue
-		}
-		was, before := s.Default(component, key.name, from)
-		is, after := s.Default(component, key.name, to)
-		if before && after && was.Value != is.Value {
-			changes = append(changes, DefaultChange{component, key.name, was, is})
-		}
-	}
-	slices.SortFunc(changes, func(a, b DefaultChange) int { return cmp.Compare(a.Setting, b.Setting) })
-	return changes
 }

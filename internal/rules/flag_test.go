@@ -29,7 +29,7 @@ func TestTheTablesEqualWhatRealComponentsTake(t *testing.T) {
 		}
 		for component, taken := range readFlags(t, file) {
 			var known []string
-			for _, flag := range s.Flags(component, minor) {
+			for _, flag := range flagsOf(s, component, minor) {
 				known = append(known, flag.Name)
 			}
 			compared += len(known)
@@ -57,6 +57,17 @@ func readFlags(t *testing.T, file string) map[string][]string {
 		}
 	}
 	return taken
+}
+
+// flagsOf are the flags that a component of a minor takes.
+func flagsOf(s *Set, component string, m release.Minor) []Flag {
+	var known []Flag
+	for name, flag := range s.flags {
+		if name.component == component && flag.Known.Has(m) {
+			known = append(known, *flag)
+		}
+	}
+	return known
 }
 
 func difference(a, b []string) []string {
@@ -94,7 +105,7 @@ func TestTheTablesKnowWhatComponentsShow(t *testing.T) {
 		for _, found := range shown.FindAllStringSubmatch(string(help), -1) {
 			shows = append(shows, found[1])
 		}
-		for _, flag := range s.Flags(component, minor) {
+		for _, flag := range flagsOf(s, component, minor) {
 			if !flag.Hidden.Has(minor) {
 				known = append(known, flag.Name)
 			}
@@ -135,10 +146,10 @@ func TestFlag(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	s := load(t)
-	changes := s.DefaultChanges("kubelet", 34, 35)
-	i := slices.IndexFunc(changes, func(c DefaultChange) bool { return c.Setting == "failCgroupV1" })
-	if i < 0 || changes[i].Was.Value != "false" || changes[i].Is.Value != "true" {
-		t.Errorf("the kubelet's defaults of 1.34 and 1.35 differ in %+v", changes)
+	was, _ := s.Default("kubelet", "failCgroupV1", 34)
+	is, ok := s.Default("kubelet", "failCgroupV1", 35)
+	if !ok || was.Value != "false" || is.Value != "true" {
+		t.Errorf("failCgroupV1 is %q by default in 1.34, and %q in 1.35", was.Value, is.Value)
 	}
 	if flag, _ := s.Flag("kube-apiserver", "enable-logs-handler"); len(flag.Defaults) == 0 {
 		t.Errorf("--enable-logs-handler has no default: %+v", flag)

@@ -53,8 +53,11 @@ func TestAWholeTableReplacesTheOneThereIs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if flags := s.Flags("kubelet", 37); len(flags) != 1 || flags[0].Name != "only" {
-		t.Errorf("the flags are %+v", flags)
+	if flags := s.Tables()[3].Rows; len(flags) != 1 || flags[0][1] != "only" {
+		t.Errorf("the flags are %q", flags)
+	}
+	if flag, ok := s.Flag("kubelet", "max-pods"); ok {
+		t.Errorf("a flag of the table that was replaced is left: %+v", flag)
 	}
 	if s.Newest() != load(t).Newest() {
 		t.Error("one newer table makes the others reach further")

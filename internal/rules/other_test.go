@@ -89,8 +89,8 @@ func TestPodSecurityChanges(t *testing.T) {
 
 func TestEtcd(t *testing.T) {
 	s := load(t)
-	if shipped := s.EtcdOf(37); shipped != "3.7.0" {
-		t.Errorf("kubeadm 1.37 ships %s", shipped)
+	if shipped, _ := s.EtcdShipped(37); shipped.Version.String() != "3.7.0" {
+		t.Errorf("kubeadm 1.37 ships %s", shipped.Version)
 	}
 	version := func(text string) EtcdVersion {
 		v, err := ParseEtcdVersion(text)

@@ -43,10 +43,6 @@ func (r *record) podSecurityMinor() release.Minor {
 	return r.minor("since")
 }
 
-// PodSecurityVersions lists them by check, level and minor. The caller may keep
-// the slice.
-func (s *Set) PodSecurityVersions() []PodSecurityVersion { return slices.Clone(s.checks) }
-
 // PodSecurityChanges lists the checks that begin or change after one minor and
 // up to another.
 func (s *Set) PodSecurityChanges(from, to release.Minor) []PodSecurityVersion {

@@ -136,9 +136,11 @@ func (p parser) flags(set *rules.Set) []answer {
 		}
 	}
 	names := map[string]bool{"no-such-flag": true}
-	for k := rules.Oldest; k <= set.Newest(); k++ {
-		for _, f := range set.Flags(p.component, k) {
-			names[f.Name] = true
+	for _, table := range set.Tables() {
+		for _, row := range table.Rows {
+			if table.Name == "flags" && row[0] == p.component {
+				names[row[1]] = true
+			}
 		}
 	}
 	files, _ := filepath.Glob("testdata/parsers/*-" + p.component + ".txt") // of other versions

@@ -58,12 +58,6 @@ func (j *Judge) See(f fact.Fact) {
 // belongs to it, before and after.
 func (j *Judge) Node(l layout.Layout) { j.nodes = append(j.nodes, l) }
 
-// Wants says whether anything can follow from a kind in a version: what is not
-// wanted need not be seen.
-func (j *Judge) Wants(apiVersion, kind string) bool {
-	return j.fates[versionKind{apiVersion, kind}] != nil
-}
-
 // Findings are what follows from everything seen, in an order that depends on
 // that only.
 func (j *Judge) Findings() []finding.Finding {

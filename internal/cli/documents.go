@@ -12,6 +12,7 @@ import (
 	"perennial.dev/perennial/internal/policy"
 	"perennial.dev/perennial/internal/source"
 	"perennial.dev/perennial/internal/timeline"
+	"perennial.dev/perennial/internal/workload"
 )
 
 // documents looks at documents only.
@@ -38,24 +39,29 @@ func (o *checkOptions) documents(ctx context.Context, s Streams, p policy.Policy
 
 // judgeDocuments reads the content of those only that tell something by it and,
 // where there are namespaces among them, reads all again, with the content of
-// what is in these. Standard input can be read once only.
+// what is in these. Of standard input, which can be read once only, it reads all.
 func (o *checkOptions) judgeDocuments(ctx context.Context, s Streams, k knowledge, w *timeline.Way, shown *progress) *judges {
 	if s.Getenv("GOGC") == "" { // what is read is soon let go: a fifth of the time, for 20 MiB
 		defer debug.SetGCPercent(debug.SetGCPercent(400))
 	}
-	read := func(contentIf func(string, []byte) bool) *judges {
+	read := func(want document.Want) *judges {
 		j := newJudges(k, w, shown)
-		if contentIf == nil && !slices.Contains(o.files, "-") {
-			contentIf = j.running.Telling(document.Words)
-		}
-		source.Documents(ctx, o.files, o.recursive, s.In, document.Want{ContentIf: contentIf}, func(o fact.Object) { j.see(o) }, j.miss)
+		shown.seen = 0
+		source.Documents(ctx, o.files, o.recursive, s.In, want, func(o fact.Object) { j.see(o) }, j.miss)
 		return j
 	}
-	j := read(nil)
-	spaces := slices.DeleteFunc(j.running.Needs(), func(name string) bool { return len(name) < 2 })
-	if len(spaces) == 0 || slices.Contains(o.files, "-") {
-		return j
+	if slices.Contains(o.files, "-") {
+		return read(document.Want{})
 	}
-	tells, within := j.running.Telling(document.Words), document.Words(spaces...)
-	return read(func(kind string, text []byte) bool { return tells(kind, text) || within(kind, text) })
+	tells := workload.Telling(k.rules, document.Words)
+	j := read(document.Want{ContentIf: tells})
+	spaces := j.running.Needs()
+	switch {
+	case len(spaces) == 0 || ctx.Err() != nil:
+		return j
+	case slices.ContainsFunc(spaces, func(name string) bool { return len(name) < 2 }):
+		return read(document.Want{}) // a name of one letter stands in every document
+	}
+	within := document.Words(spaces...)
+	return read(document.Want{ContentIf: func(kind string, text []byte) bool { return tells(kind, text) || within(kind, text) }})
 }

@@ -5,6 +5,8 @@ package workload
 import (
 	"maps"
 	"slices"
+
+	"perennial.dev/perennial/internal/rules"
 )
 
 // pods are the kinds that are pods or make them, but for CronJobs, of which each
@@ -17,12 +19,12 @@ var pods = []string{"Pod", "PodTemplate", "ReplicationController", "Deployment",
 // judged for namespaces, and only for those that are seen (Judge.Needs).
 //
 // find makes a function that looks for words in one pass.
-func (j *Judge) Telling(find func(words ...string) func(kind string, text []byte) bool) func(kind string, text []byte) bool {
+func Telling(set *rules.Set, find func(words ...string) func(kind string, text []byte) bool) func(kind string, text []byte) bool {
 	words := []string{
-		`\u`, `\x`, `\U`, // a word may be written with them
+		`\u`, `\x`, `\U`, `\/`, "\\\n", "\\\r", // a word may be written with them
 		"hostUsers", "kube-proxy", "/logs", "seccomp.security.alpha", "kubernetes.io/psp",
 	}
-	for _, v := range j.rules.Volumes() {
+	for _, v := range set.Volumes() {
 		words = append(words, v.Field)
 	}
 	has, stored := find(words...), find("storedVersions")

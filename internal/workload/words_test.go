@@ -35,7 +35,7 @@ spec:
 `)
 	way := rules.Way{From: 24, To: 37}
 	j := New(known(t), way)
-	tells := j.Telling(anyOf)
+	tells := Telling(known(t), anyOf)
 	passed := 0
 	var some []fact.Fact
 	for _, f := range all {

@@ -151,18 +151,22 @@ func newRulesVerify(s Streams) *cobra.Command {
 	return &cobra.Command{
 		Use: "verify [FILE...]", Short: "Reads the tables, and files that are to be added, and says what is wrong",
 		Long: `Reads the built-in tables and lays the files over them, as --rules does: each row
-is checked for its form, its place, its origin and its citation. The first row
-that is wrong is named with file, line and column.`,
+is checked for its form, its place, its origin and its citation, and the first one
+that is wrong is named with file, line and column. Then the tables are compared
+with each other: whether all reach the same minor, and what rows name is there.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			set, err := loadRules(args)
 			if err != nil {
 				return err
 			}
+			if wrong := set.Verify(); len(wrong) > 0 {
+				return hinted{fmt.Errorf("verifying the rules: %w", errors.Join(wrong...)), "perennial check judges by them all the same, up to " + set.Newest().String()}
+			}
 			rows := 0
 			for _, t := range set.Tables() {
 				rows += len(t.Rows)
 			}
-			fmt.Fprintf(s.Out, "%d tables with %d rows, as of %s, up to %s: every row has its form, an origin and a citation.\n",
+			fmt.Fprintf(s.Out, "%d tables with %d rows, as of %s, up to %s: every row has its form, an origin and a citation, and they fit together.\n",
 				len(set.Tables()), rows, set.AsOf().Format(time.DateOnly), set.Newest())
 			if stale, sentence := set.Stale(s.Now()); stale {
 				fmt.Fprintf(s.Err, "note: %s\n", sentence)

@@ -25,8 +25,9 @@ type Volume struct {
 	Class  VolumeClass
 	// Driver is the CSI driver's name; empty where none takes over.
 	Driver string
-	// Works: the kubelet mounts it, by its own code or by translation with the
-	// driver. It is empty for what no measured minor mounts.
+	// Works: the kubelet mounts it by its own code, with default gates; from then
+	// on only the driver does, if there is one. It is empty for what no measured
+	// minor mounts.
 	Works Spans
 	// Migrated: from then on only the CSI driver mounts it, whatever the gates.
 	Migrated Change

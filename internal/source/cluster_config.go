@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"perennial.dev/perennial/internal/document"
@@ -116,20 +115,7 @@ func (c *cluster) lookKubelets(ctx context.Context) {
 			Hint:   "run perennial check on each node; the right also lets its owner run commands in pods"})
 		return
 	}
-	next := make(chan string, len(names))
-	for _, name := range names {
-		next <- name
-	}
-	close(next)
-	var group sync.WaitGroup
-	for range min(c.o.AtOnce, len(names)) {
-		group.Go(func() {
-			for name := range next {
-				c.lookKubelet(ctx, name)
-			}
-		})
-	}
-	group.Wait()
+	atOnce(c.o.AtOnce, names, func(_ int, name string) { c.lookKubelet(ctx, name) })
 }
 
 // kubeletTime bounds one kubelet's answer. That of a node which is switched off

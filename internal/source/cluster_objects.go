@@ -55,20 +55,7 @@ func (c *cluster) lookObjects(ctx context.Context) {
 		}
 	}
 	rest = slices.DeleteFunc(rest, c.defined.shadows)
-	next := make(chan kube.Resource, len(rest))
-	for _, r := range rest {
-		next <- r
-	}
-	close(next)
-	var group sync.WaitGroup
-	for range min(c.o.AtOnce, len(rest)) {
-		group.Go(func() {
-			for r := range next {
-				c.lookKind(ctx, r)
-			}
-		})
-	}
-	group.Wait()
+	atOnce(c.o.AtOnce, rest, func(_ int, r kube.Resource) { c.lookKind(ctx, r) })
 }
 
 // elsewhere says whether another group of Kubernetes' own has a resource of the

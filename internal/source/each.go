@@ -31,22 +31,11 @@ func (p perWant) Look(ctx context.Context, s Scope, emit func(fact.Fact), unseen
 		return // that the file system could not be opened was said once
 	}
 	wants := slices.SortedFunc(slices.Values(s.Wants), compareWants)
-	results := make([]found, len(wants))
-	next := make(chan int, len(wants))
-	for i := range wants {
-		results[i].source, results[i].what = p.name, subject(wants[i])
-		next <- i
+	results := make([]*found, len(wants))
+	for i, w := range wants {
+		results[i] = &found{source: p.name, what: subject(w)}
 	}
-	close(next)
-	var group sync.WaitGroup
-	for range min(p.atOnce, len(wants)) {
-		group.Go(func() {
-			for i := range next {
-				p.one(ctx, s, wants[i], &results[i])
-			}
-		})
-	}
-	group.Wait()
+	atOnce(p.atOnce, results, func(i int, out *found) { p.one(ctx, s, wants[i], out) })
 	for _, r := range results {
 		for _, f := range r.facts {
 			emit(f)
@@ -55,6 +44,25 @@ func (p perWant) Look(ctx context.Context, s Scope, emit func(fact.Fact), unseen
 			unseen(u)
 		}
 	}
+}
+
+// atOnce does something with each of all, with at most most at a time, and waits
+// for the last one.
+func atOnce[T any](most int, all []T, do func(i int, one T)) {
+	next := make(chan int, len(all))
+	for i := range all {
+		next <- i
+	}
+	close(next)
+	var group sync.WaitGroup
+	for range min(most, len(all)) {
+		group.Go(func() {
+			for i := range next {
+				do(i, all[i])
+			}
+		})
+	}
+	group.Wait()
 }
 
 // one serves one want. It runs on a goroutine of its own, where a panic would

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"path/filepath"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -118,6 +119,11 @@ func (j *judges) see(f fact.Fact) {
 
 func (j *judges) miss(u fact.Unseen) { j.unseen = append(j.unseen, u) }
 
+// kubectls looks at what somebody may ask the cluster with during the upgrade.
+func (j *judges) kubectls(ctx context.Context, dirs []string) {
+	source.Kubectls(ctx, dirs, j.running.Kubectl, j.miss)
+}
+
 // conclude adds what follows to what was looked at.
 func (j *judges) conclude(l *looked) {
 	l.findings = slices.Concat(l.findings, j.apis.Findings(), j.running.Findings())
@@ -143,6 +149,9 @@ func (o *checkOptions) node(ctx context.Context, s Streams, p policy.Policy, k k
 		j.see(f)
 	}
 	o.cluster(ctx, s, &l, j)
+	if l.record.Scope.Root == "/" && o.replay == "" {
+		j.kubectls(ctx, append(filepath.SplitList(s.Getenv("PATH")), "/usr/local/bin", "/usr/bin", "/opt/bin"))
+	}
 	shown.end()
 	if ctx.Err() != nil {
 		return timeline.Timeline{}, ctx.Err()
@@ -258,6 +267,7 @@ func (o *checkOptions) throughAPI(ctx context.Context, s Streams, p policy.Polic
 	if source.Cluster(ctx, client, source.ClusterOptions{}, j.see, j.miss) {
 		j.running.Complete()
 	}
+	j.kubectls(ctx, filepath.SplitList(s.Getenv("PATH")))
 	shown.end()
 	if ctx.Err() != nil {
 		return timeline.Timeline{}, ctx.Err()

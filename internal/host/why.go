@@ -27,7 +27,7 @@ func Why(err error) fact.Why {
 		return fact.TooLarge
 	case errors.As(err, &kind), errors.Is(err, syscall.ELOOP), errors.Is(err, errLoop), errors.Is(err, errNobody), errors.Is(err, errNotAbsolute), errors.Is(err, ErrNotDirectory):
 		return fact.Malformed
-	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, errElsewhere), errors.Is(err, errTooDeep), errors.Is(err, errNotTrusted), errors.Is(err, errNoDocuments), errors.Is(err, errManyNames):
+	case errors.Is(err, errors.ErrUnsupported), errors.Is(err, errElsewhere), errors.Is(err, errTooDeep), errors.Is(err, errNotTrusted), errors.Is(err, errNoDocuments), errors.Is(err, errManyNames), errors.Is(err, errNoVersion):
 		return fact.Unsupported
 	}
 	return fact.Failed

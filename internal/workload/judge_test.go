@@ -178,8 +178,10 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		forward.See(facts[i])
 		backward.See(facts[len(facts)-1-i])
 	}
-	forward.Kubectl("v1.25.3")
-	backward.Kubectl("v1.25.3")
+	forward.Kubectl("/usr/bin/kubectl", "v1.25.3")
+	forward.Kubectl("/usr/local/bin/kubectl", "v1.26.0")
+	backward.Kubectl("/usr/local/bin/kubectl", "v1.26.0")
+	backward.Kubectl("/usr/bin/kubectl", "v1.25.3")
 	one, other := fmt.Sprintf("%+v", redacted(forward.Findings())), fmt.Sprintf("%+v", redacted(backward.Findings()))
 	if one != other || len(forward.Findings()) < 12 {
 		t.Errorf("forward:\n%s\nbackward:\n%s", one, other)

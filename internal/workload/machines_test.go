@@ -3,6 +3,7 @@
 package workload
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -127,8 +128,17 @@ func TestNodes(t *testing.T) {
 func TestKubectl(t *testing.T) {
 	for version, want := range map[string]string{"v1.30.2": "perennial/kubectl KubectlTooOld notice 1.32", "v1.33.0": "", "v1.37.1": "", "unknown": ""} {
 		j := New(known(t), rules.Way{From: 30, To: 34})
-		j.Kubectl(version)
+		j.Kubectl("/usr/bin/kubectl", version)
 		expect(t, j.Findings(), want)
+	}
+	several := New(known(t), rules.Way{From: 30, To: 34})
+	for path, version := range map[string]string{"/usr/local/bin/kubectl": "v1.31.0", "/usr/bin/kubectl": "v1.28.2", "/opt/bin/kubectl": "v1.34.0"} {
+		several.Kubectl(path, version)
+	}
+	all := several.Findings()
+	expect(t, all, "perennial/kubectl KubectlTooOld notice 1.31")
+	if notes := fmt.Sprint(all[0].Evidence.Notes); notes != "[/usr/bin/kubectl is kubectl 1.28 /usr/local/bin/kubectl is kubectl 1.31]" || all[0].Evidence.Path != "/usr/bin/kubectl" {
+		t.Errorf("the evidence is %s, %s", notes, all[0].Evidence.Path)
 	}
 }
 

@@ -3,7 +3,9 @@
 package workload
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,10 +16,18 @@ import (
 	"perennial.dev/perennial/internal/release"
 )
 
-// Kubectl takes in the version of the client that asks, as "v1.37.2". What is no
+// kubectl is one that somebody may ask the cluster with.
+type kubectl struct {
+	path  string
+	minor release.Minor
+}
+
+// Kubectl takes in where a kubectl is and its version, as "v1.37.2". What is no
 // version is left out.
-func (j *Judge) Kubectl(version string) {
-	j.kubectl, _ = release.ParseMinor(version)
+func (j *Judge) Kubectl(path, version string) {
+	if minor, err := release.ParseMinor(version); err == nil {
+		j.kubectls = append(j.kubectls, kubectl{path, minor})
+	}
 }
 
 func (j *Judge) seeNode(o fact.Object) error {
@@ -146,18 +156,25 @@ func before(version string, major, minor int) bool {
 	return err1 == nil && err2 == nil && (first < major || first == major && second < minor)
 }
 
+// kubectlFindings is one finding about all that are too old, by the oldest.
 func (j *Judge) kubectlFindings() []finding.Finding {
-	if j.kubectl == 0 {
+	all := slices.SortedFunc(slices.Values(j.kubectls), func(a, b kubectl) int {
+		return cmp.Or(cmp.Compare(a.minor, b.minor), cmp.Compare(a.path, b.path))
+	})
+	hops := j.way.Hops()
+	if len(all) == 0 || len(hops) == 0 || all[0].minor >= hops[len(hops)-1]-1 {
 		return nil
 	}
-	for _, hop := range j.way.Hops() {
-		if j.kubectl < hop-1 {
-			f := aboutMachine("perennial", "kubectl", finding.KubectlTooOld, finding.Hint, skewRule(hop))
-			f.Effect = fmt.Sprintf("kubectl %s is too old for an API server %s: it supports one minor older and one newer than itself", j.kubectl, hop)
-			f.Fix = "install kubectl " + hop.String()
-			f.Evidence.Version = fact.Text(j.kubectl.String())
-			return []finding.Finding{f}
+	oldest := all[0]
+	hop := max(hops[0], oldest.minor+2)
+	f := aboutMachine("perennial", "kubectl", finding.KubectlTooOld, finding.Hint, skewRule(hop))
+	f.Effect = fmt.Sprintf("kubectl %s is too old for an API server %s: it supports one minor older and one newer than itself", oldest.minor, hop)
+	f.Fix = "install kubectl " + hop.String()
+	f.Evidence.Path, f.Evidence.Version = oldest.path, fact.Text(oldest.minor.String())
+	for _, k := range all {
+		if k.minor < hops[len(hops)-1]-1 {
+			note(&f, k.path+" is kubectl "+k.minor.String())
 		}
 	}
-	return nil
+	return []finding.Finding{f}
 }

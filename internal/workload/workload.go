@@ -29,7 +29,7 @@ type Judge struct {
 	volumes  volumes
 	users    users
 	members  map[string]fact.EtcdMember // of etcd, by name, or by endpoint where there is none
-	kubectl  release.Minor
+	kubectls []kubectl
 	found    []finding.Finding
 	unseen   []fact.Unseen
 	unread   int // beyond unseenLimit

@@ -32,7 +32,7 @@ namespaces of its own on this machine. It needs root, cgroups and the packages
 which it installs on Debian. Several nodes run side by side; --name says which
 is meant, and is the node's name in the cluster.`,
 	}
-	cmd.AddCommand(newNodeUp(labs), newNodeDown(labs), newNodeStatus(labs), newNodeExec(labs), newNodeWorker(labs), newNodeHold())
+	cmd.AddCommand(newNodeUp(labs), newNodeDown(labs), newNodeStatus(labs), newNodeExec(labs), newNodeReboot(labs), newNodeWorker(labs), newNodeHold())
 	return cmd
 }
 
@@ -293,6 +293,23 @@ program's.`,
 				return fmt.Errorf("%w: %w", errPassedOn, err)
 			}
 			return err
+		},
+	}
+}
+
+func newNodeReboot(labs *registry) *cobra.Command {
+	return &cobra.Command{
+		Use: "reboot [-- PROGRAM [ARGUMENT]...]", Short: "End everything in a node at once and start it again",
+		Long: `Ends all processes of a node by SIGKILL, as a failure of the power does, runs the
+program, if there is one, and then starts containerd and the kubelet again. It does
+not wait for them.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(_ *cobra.Command, args []string) error {
+			s, err := labs.nodes().openNode()
+			if err != nil {
+				return err
+			}
+			return s.Reboot(args)
 		},
 	}
 }

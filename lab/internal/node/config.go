@@ -95,6 +95,10 @@ func (s Settings) clusterConfiguration() map[string]any {
 	}
 	if s.CertLife != layout.DefaultCertLife {
 		config["certificateValidityPeriod"] = s.CertLife.String()
+		// The kubelet's own certificates are signed by the controller manager.
+		config["controllerManager"] = map[string]any{
+			"extraArgs": []map[string]string{{"name": "cluster-signing-duration", "value": s.CertLife.String()}},
+		}
 	}
 	if s.CALife != layout.DefaultCALife {
 		config["caCertificateValidityPeriod"] = s.CALife.String()

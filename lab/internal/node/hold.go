@@ -64,15 +64,25 @@ func hold(dir string, log io.Writer) error {
 	say := func(format string, args ...any) {
 		fmt.Fprintf(log, time.Now().UTC().Format(time.RFC3339)+" "+format+"\n", args...)
 	}
-	all := newChildren()
+	m := &machine{Settings: s, all: newChildren(), say: say}
+	m.rebootOnSignal()
 	for _, v := range services {
-		output, err := os.OpenFile(filepath.Join(insideDir, "log", v.name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+		output, err := openLog(v.name)
 		if err != nil {
 			return err
 		}
-		go all.keep(func() *exec.Cmd { return s.command(v.args(), output) }, v.pause, say)
+		go m.all.keep(func() *exec.Cmd {
+			if m.booting.Load() {
+				return nil
+			}
+			return s.command(v.args(), output)
+		}, v.pause, say)
 	}
 	return waitForSocket(criSocket, time.Minute)
+}
+
+func openLog(name string) (*os.File, error) {
+	return os.OpenFile(filepath.Join(insideDir, "log", name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 }
 
 // command makes a command of the node's; nil for no arguments.
@@ -82,6 +92,9 @@ func (s Settings) command(args []string, output *os.File) *exec.Cmd {
 	}
 	cmd := &exec.Cmd{Args: args, Env: s.environ(nil), Dir: "/", Stdout: output, Stderr: output}
 	cmd.Path, cmd.Err = findInside(filepath.Base(args[0]))
+	if cmd.Err != nil && filepath.IsAbs(args[0]) {
+		cmd.Path, cmd.Err = args[0], nil
+	}
 	return cmd
 }
 

@@ -46,6 +46,19 @@ func (id Identity) Alive() bool {
 	return err == nil && id.PID != 0 && now == id
 }
 
+// Signal sends a signal to this very process, which has to be there.
+func (id Identity) Signal(signal unix.Signal) error {
+	handle, err := unix.PidfdOpen(id.PID, 0)
+	if err != nil {
+		return fmt.Errorf("signalling process %d: %w", id.PID, err)
+	}
+	defer unix.Close(handle)
+	if !id.Alive() {
+		return fmt.Errorf("signalling process %d: it has ended", id.PID)
+	}
+	return unix.PidfdSendSignal(handle, signal, nil, 0)
+}
+
 // Kill ends this very process and waits until it is gone. The handle is taken
 // before the identity is checked, so that no other process can be hit.
 func (id Identity) Kill(signal unix.Signal, patience time.Duration) error {

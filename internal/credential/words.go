@@ -28,6 +28,7 @@ var effects = map[string]string{
 	"super-admin.conf":         "the emergency access is refused",
 	"controller-manager.conf":  "the controller manager is refused: nothing is reconciled any more",
 	"scheduler.conf":           "the scheduler is refused: new pods stay pending",
+	layout.AgentName:           "the agent is refused by the API server: it looks on, and replaces no API server any more",
 	"kubelet.conf":             "the kubelet is refused: the node becomes NotReady and its pods are evicted",
 	"kubelet":                  "clients that verify the kubelet's port refuse it",
 	"ca":                       "everything that the cluster's CA signed is refused, everywhere at once",
@@ -58,6 +59,8 @@ func renewFix(c layout.Credential) string {
 	switch {
 	case c.SelfRotating:
 		return "journalctl -u kubelet | grep -i certificate"
+	case name == layout.AgentName:
+		return "perennial renew " + name
 	case name == "kubelet.conf":
 		return "kubeadm init phase kubeconfig kubelet, then systemctl restart kubelet"
 	case name == "kubelet":
@@ -81,6 +84,9 @@ func reissueFix(c layout.Credential) string {
 
 func restoreFix(c layout.Credential) string {
 	name := c.ID.Name()
+	if name == layout.AgentName {
+		return "perennial renew --create " + name
+	}
 	if slices.Contains(kubeadmRenews, name) && path.Ext(name) == ".conf" {
 		return "restore it from a backup, or: kubeadm init phase kubeconfig " + name[:len(name)-len(".conf")]
 	}

@@ -21,6 +21,7 @@ func (d *discovery) findCredentials() {
 	for _, p := range places {
 		d.applyPlace(p)
 	}
+	d.applyIdentities()
 	d.sweep()
 	d.findKeys()
 	d.describeUse()

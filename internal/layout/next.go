@@ -117,6 +117,7 @@ func (d *discovery) wantNode() {
 	if d.KubeletClient != "" {
 		d.want(Want{Verb: LookFile, Path: d.KubeletClient})
 	}
+	d.wantIdentities()
 }
 
 // wantCopies looks where kubeadm tells people to copy admin.conf to, and where
@@ -146,7 +147,7 @@ func (d *discovery) wantRequests() {
 	for _, p := range places {
 		names = append(names, p.name)
 	}
-	for _, name := range names {
+	for _, name := range append(names, AgentName) {
 		for _, end := range []string{RequestEnd, SignedEnd, NewKeyEnd} {
 			d.want(Want{Verb: LookFile, Path: path.Join(d.Scope.RequestDir, name+end)})
 		}

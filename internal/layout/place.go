@@ -10,8 +10,12 @@ import (
 )
 
 // Place is a credential that kubeadm would have made, where kubeadm would have
-// put it: what a file that is missing and that no flag names should be.
+// put it, or the agent's own: what a file that is missing and that no flag names
+// should be.
 func (l Layout) Place(name string) (Credential, bool) {
+	if name == AgentName {
+		return agentCredential(l.Node, AgentConfig, l.CertDir), true
+	}
 	for _, p := range places {
 		if p.name != name {
 			continue

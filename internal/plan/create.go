@@ -74,11 +74,19 @@ func (p *planner) create(c layout.Credential, ca layout.Credential, spec *Spec) 
 	}
 	end := p.capped(c.ID, ca, sign.Life.Duration)
 	p.add(Step{
-		Verb: Create, ID: c.ID, Title: "make " + c.ID.Name(), Why: fmt.Sprintf("%s is not there; as kubeadm %s makes it", c.Path, spec.Version),
+		Verb: Create, ID: c.ID, Title: "make " + c.ID.Name(), Why: spec.why(c.Path),
 		Sign: sign, Files: append([]File{newFile(c.Path, mode, like)}, files...),
 		Expect: []Expect{{Predicate: DiskRenewed, ID: c.ID, NotAfter: end.Add(-time.Hour)}},
 	})
 	p.renewed = append(p.renewed, c)
+}
+
+// why is the reason for making what is described.
+func (s *Spec) why(path string) string {
+	if s.Version == "" {
+		return fmt.Sprintf("%s is not there; the agent's own identity, %s", path, fact.Text(s.CommonName))
+	}
+	return fmt.Sprintf("%s is not there; as kubeadm %s makes it", path, s.Version)
 }
 
 // newFile is a file that is to be made, with the owner of another.
@@ -108,22 +116,35 @@ func (p *planner) keyLike(ca layout.Credential) *fact.Key {
 	return &kind
 }
 
-// spec describes what kubeadm of this cluster's version would make.
-func (p *planner) spec(c layout.Credential) (*Spec, pki.Spec, error) {
+// describe says what a missing certificate has to say: as kubeadm of this
+// cluster's version would make it, or as the agent's own is.
+func (p *planner) describe(c layout.Credential) (pki.Spec, string, error) {
+	if c.ID.Name() == layout.AgentName {
+		if p.seen.Layout.NodeGuessed {
+			return pki.Spec{}, "", errors.New("the node's name is not known")
+		}
+		return pki.AgentSpec(layout.AgentName, p.seen.Layout.Node), "", nil
+	}
 	version, err := p.version()
 	if err != nil {
-		return nil, pki.Spec{}, err
+		return pki.Spec{}, "", err
 	}
 	names, err := p.names(c)
 	if err != nil {
-		return nil, pki.Spec{}, err
+		return pki.Spec{}, "", err
 	}
 	wanted, err := pki.SpecFor(c.ID.Name(), version, names)
+	return wanted, version.String(), err
+}
+
+// spec is the description of a missing certificate, as a plan has it.
+func (p *planner) spec(c layout.Credential) (*Spec, pki.Spec, error) {
+	wanted, version, err := p.describe(c)
 	if err != nil {
 		return nil, wanted, err
 	}
 	s := &Spec{
-		Credential: wanted.Name, Version: version.String(), CommonName: wanted.CommonName, Organizations: wanted.Organizations,
+		Credential: wanted.Name, Version: version, CommonName: wanted.CommonName, Organizations: wanted.Organizations,
 		DNS: wanted.DNS, Origin: wanted.Origin, Citation: wanted.Citation,
 	}
 	for _, u := range wanted.Usages {
@@ -197,13 +218,13 @@ func (p *planner) names(c layout.Credential) (pki.NodeNames, error) {
 }
 
 // server is the cluster's name and the API server's URL for a kubeconfig. The
-// controller manager and the scheduler talk to their own node's API server,
+// controller manager, the scheduler and the agent talk to their own node's API server,
 // people to the control plane's endpoint (kubeadm since 1.20,
 // cmd/kubeadm/app/phases/kubeconfig/kubeconfig.go).
 func (p *planner) server(name string) (cluster, server string) {
 	near, far := []string{"controller-manager.conf", "scheduler.conf"}, []string{"admin.conf", "super-admin.conf", "kubelet.conf"}
 	siblings := append(far, near...)
-	if slices.Contains(near, name) {
+	if slices.Contains(near, name) || name == layout.AgentName {
 		siblings = near
 	}
 	cluster = cmp.Or(p.clusterName(append(near, far...)...), "kubernetes")

@@ -46,7 +46,7 @@ func processes(ctx context.Context, accept func(args []string) bool) ([]fact.Pro
 	if err != nil {
 		return nil, err
 	}
-	own, _ := os.Readlink("/proc/self/ns/mnt")
+	own := ownMounts()
 	var found []fact.Process
 	var worst error
 	if len(pids) == 0 || pids[0] != 1 {
@@ -72,7 +72,24 @@ var errHidden = fmt.Errorf("other users' processes are hidden: %w", fs.ErrPermis
 
 var errNotAsked = errors.New("not a process that was asked for")
 
-func process(pid int, boot time.Time, ownMounts string, accept func(args []string) bool) (fact.Process, error) {
+// ownMounts are the mount namespaces in which a path leads where it leads the
+// looker: its own, and that of PID 1 where that has the same root, since what
+// systemd makes for a service shows the host's files in their places.
+func ownMounts() []string {
+	own, err := os.Readlink("/proc/self/ns/mnt")
+	if err != nil {
+		return nil
+	}
+	all := []string{own}
+	here, hereErr := os.Stat("/")
+	there, thereErr := os.Stat(procPath(1, "root") + "/")
+	if first, err := os.Readlink(procPath(1, "ns/mnt")); errors.Join(err, hereErr, thereErr) == nil && os.SameFile(here, there) {
+		all = append(all, first)
+	}
+	return all
+}
+
+func process(pid int, boot time.Time, ownMounts []string, accept func(args []string) bool) (fact.Process, error) {
 	before, err := started(pid)
 	if err != nil {
 		return fact.Process{}, err
@@ -89,7 +106,7 @@ func process(pid int, boot time.Time, ownMounts string, accept func(args []strin
 	// Neither may be read without rights; the process is still a fact.
 	p.Exe, _ = os.Readlink(procPath(pid, "exe"))
 	mounts, err := os.Readlink(procPath(pid, "ns/mnt"))
-	p.Contained = err == nil && ownMounts != "" && mounts != ownMounts
+	p.Contained = err == nil && len(ownMounts) > 0 && !slices.Contains(ownMounts, mounts)
 	status, err := readProc(procPath(pid, "status"), 16<<10)
 	p.Foreign = err != nil || !ownUIDs(status, os.Geteuid())
 	if cgroup, err := readProc(procPath(pid, "cgroup"), 64<<10); err == nil {

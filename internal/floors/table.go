@@ -55,18 +55,20 @@ var Packages = []Package{
 	{Floor: 0, Dir: "internal/fact", Line: "the closed set of things seen, and the record that holds them"},
 	{Floor: 0, Dir: "internal/finding", Line: "what follows from facts; the one table of codes"},
 
+	{Floor: 1, Dir: "docs/rights", Line: "what the agents may ask an API server for: the roles as people read them"},
 	{Floor: 1, Dir: "internal/credential", Line: "joins file, wire and identity into findings; how each component reloads, as data"},
-	{Floor: 1, Dir: "internal/document", Line: "the Kubernetes objects in a file, with their lines; who uses an object in which API version", May: []string{"go.yaml.in/yaml/v3"}},
+	{Floor: 1, Dir: "internal/document", Line: "the Kubernetes objects in a file, with their lines; who uses an object in which API version", May: []string{yamlNodes}},
 	{Floor: 1, Dir: "internal/layout", Line: "discovery: what runs here → credentials, their consumers, ports, what to look at next", May: []string{yaml}},
 	{Floor: 1, Dir: "internal/leftover", Line: "what was left when a change was cut off"},
 	{Floor: 1, Dir: "internal/pki", Line: "PEM, kubeconfigs, chains, matching keys; keys are kept as their public side", May: []string{yaml, yamlParser}},
 	{Floor: 1, Dir: "internal/plan", Line: "what is due → steps as data, with what they change, what proves them, what is felt"},
-	{Floor: 1, Dir: "internal/policy", Line: "when a finding is due, for whom, and what its owner accepts", May: []string{yaml}},
+	{Floor: 1, Dir: "internal/policy", Line: "when a finding is due, for whom, what its owner accepts; the settings file", May: []string{yamlNodes}},
 	{Floor: 1, Dir: "internal/release", Line: "the release calendar: support ends, skew, upgrade paths; from embedded tables"},
 	{Floor: 1, Dir: "internal/rules", Line: "what each minor serves and refuses: API kinds, feature gates, admission plugins; from embedded tables"},
 	{Floor: 1, Dir: "internal/schedule", Line: "maintenance windows, days off, zones and clock changes; by how much nodes keep apart"},
 	{Floor: 1, Dir: "internal/support", Line: "when the support of the running releases ends"},
 	{Floor: 1, Dir: "internal/timeline", Line: "merge, judge at one instant, sort; headline, worst verdict, exit codes"},
+	{Floor: 1, Dir: "internal/unit", Line: "the systemd units of the agent, and what each of its features needs of the machine"},
 	{Floor: 1, Dir: "internal/upgrade", Line: "what an upgrade takes from components and API clients"},
 	{Floor: 1, Dir: "internal/workload", Line: "what an upgrade does to what runs in the cluster, and to etcd", May: []string{"k8s.io/api", apimachinery, "k8s.io/pod-security-admission", "k8s.io/csi-translation-lib", klog, yaml}},
 
@@ -79,8 +81,8 @@ var Packages = []Package{
 
 	{Floor: 3, Dir: "internal/bridge", Line: "what a handover of the API server stands on and puts up: finds out whether one is possible here, does it to the kernel and the API"},
 	{Floor: 3, Dir: "internal/execute", Line: "does a plan: check, journal, back up, do, prove, close; resumes what was cut off"},
-	{Floor: 3, Dir: "internal/publish", Line: "metrics for Prometheus", May: []string{"github.com/prometheus/client_golang", "github.com/prometheus/common"}},
-	{Floor: 3, Dir: "internal/report", Line: "renders a timeline as table, wide, JSON or YAML", May: []string{yaml}},
+	{Floor: 3, Dir: "internal/publish", Line: "metrics for Prometheus, health checks; served on loopback addresses alone", May: []string{"github.com/prometheus/client_golang", "github.com/prometheus/common", "golang.org/x/net/netutil"}},
+	{Floor: 3, Dir: "internal/report", Line: "renders a timeline for people and programs, and as a calendar", May: []string{yaml, "github.com/arran4/golang-ical"}},
 	{Floor: 3, Dir: "internal/source", Line: "one look per file, one explicit list; pushes facts and what could not be seen"},
 
 	{Floor: 4, Dir: "internal/agent", Line: "the loop that keeps a node alive: look, judge, wait for its turn, act, tell"},
@@ -100,6 +102,7 @@ var Packages = []Package{
 const (
 	yaml       = "sigs.k8s.io/yaml"
 	yamlParser = "go.yaml.in/yaml/v2"
+	yamlNodes  = "go.yaml.in/yaml/v3"
 	cobra      = "github.com/spf13/cobra"
 
 	clientGoModule = "k8s.io/client-go"

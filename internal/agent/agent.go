@@ -37,13 +37,21 @@ type Node interface {
 	// *host.HeldError where another program has the lock, execute.ErrClock,
 	// execute.ErrChanged, no room, no rights.
 	Do(context.Context, plan.Plan, func(execute.Event)) (execute.Outcome, error)
-	// Finish finishes a plan that was cut off, and refuses as Do does.
+	// Finish finishes a plan that was cut off, and refuses as Do does. The journal
+	// was read without the lock: of a plan that has ended meanwhile it returns the
+	// outcome that the journal tells.
 	Finish(context.Context, journal.Plan, func(execute.Event)) (execute.Outcome, error)
-	// Load reads a small file of the agent's state; fs.ErrNotExist where there is
-	// none. Save replaces one, whole or not at all; Remove removes one, and one
-	// that is not there is no error.
+	State
+}
+
+// State is where the agent keeps what outlives it: small files, named without a
+// directory.
+type State interface {
+	// Load reads a file; fs.ErrNotExist where there is none.
 	Load(name string) ([]byte, error)
+	// Save replaces a file, whole or not at all.
 	Save(name string, data []byte) error
+	// Remove removes a file. One that is not there is no error.
 	Remove(name string) error
 }
 
@@ -123,8 +131,9 @@ type Agent struct {
 	// Poll is how often is looked for an answer of a person (an approval, or that
 	// the line may go on) between two looks; 0: DefaultPoll.
 	Poll time.Duration
-	// Settle is for how long a clock that was set is not believed, by a stopwatch;
-	// 0: DefaultSettle.
+	// Settle is the longest time for which a clock that was set is not believed:
+	// for as long as it was set by, by a stopwatch, and not longer than this. 0:
+	// DefaultSettle.
 	Settle time.Duration
 
 	memory memory
@@ -135,5 +144,5 @@ type Agent struct {
 // The defaults.
 const (
 	DefaultPoll   = 15 * time.Second
-	DefaultSettle = 15 * time.Minute
+	DefaultSettle = 24 * time.Hour
 )

@@ -28,6 +28,8 @@ type Means struct {
 // meanwhile.
 var Restartable = []string{layout.APIServer, layout.ControllerManager, layout.Scheduler, layout.Kubelet}
 
+func restartable(component string) bool { return slices.Contains(Restartable, component) }
+
 // Looked is a look with what follows from it for the loop. Nothing is planned
 // here that another program at work would forbid later: what can be done is one
 // question, and when is another.
@@ -69,27 +71,31 @@ func renewal(seen plan.Seen, c layout.Credential, p policy.Policy, now time.Time
 		}
 	}
 	for _, component := range m.Restarts {
-		if m.Cannot == "" && !slices.Contains(Restartable, component) {
+		if m.Cannot == "" && !restartable(component) {
 			m.Cannot = fmt.Sprintf("%s would have to be restarted for it, and that is not done while nobody watches", component)
 		}
 	}
 	return m
 }
 
-// until is when the certificate ends that a step makes.
+// until is when the certificate ends that a step makes; what a CA has signed, or
+// signs, is not known.
 func until(s plan.Step) (end time.Time) {
 	for _, e := range s.Expect {
-		if e.Predicate == plan.DiskRenewed {
-			end = e.NotAfter
+		if e.Predicate == plan.DiskRenewed && s.Verb == plan.Renew {
+			end = e.NotAfter.Add(planSlack)
 		}
 	}
 	return end
 }
 
+// planSlack is by how much a plan expects less than it signs.
+const planSlack = time.Hour
+
 func restart(seen plan.Seen, c layout.Component) Means {
 	m := Means{Restarts: []string{c.Name}}
 	switch _, err := plan.RestartStep(seen, c, ""); {
-	case !slices.Contains(Restartable, c.Name):
+	case !restartable(c.Name):
 		m.Cannot = fmt.Sprintf("%s is not restarted while nobody watches", c.Name)
 	case err != nil:
 		m.Cannot = strings.TrimSpace(err.Error())

@@ -2,5 +2,200 @@
 
 package agent
 
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/finding"
+	"perennial.dev/perennial/internal/policy"
+)
+
 // memory is what the loop knows from one look to the next.
-type memory struct{}
+type memory struct {
+	since    time.Time
+	settings Settings
+	known    bool   // settings were read once
+	invalid  string // why they cannot be read now
+	stopped  *Stop
+	saved    bool // the stop is written down
+	approval Approval
+	refusals map[string]Refusal
+	last     *Change
+	looked   time.Time
+	clock    clock
+	// just is what was done right before this look, which has to show it.
+	just []task
+	// unwritable is why the state cannot be written.
+	unwritable string
+	said       map[string]saying
+	status     Status
+}
+
+// saying is what was last said of a matter, so that it is not said at each look.
+type saying struct {
+	text string
+	at   time.Time
+}
+
+// silence is after how long a matter that lasts is told again.
+const silence = 24 * time.Hour
+
+// say logs a matter when it is new, has changed or lasts; an empty text says that
+// it is over.
+func (a *Agent) say(level slog.Level, matter, text string, attrs ...any) {
+	before, known := a.memory.said[matter]
+	switch {
+	case text == "" && known:
+		delete(a.memory.said, matter)
+		a.Log.Info("over: " + matter)
+	case text == "", known && before.text == text && time.Since(before.at) < silence:
+	default:
+		a.memory.said[matter] = saying{text, time.Now()}
+		a.Log.Log(context.Background(), level, matter, append([]any{"why", fact.Text(text).String()}, attrs...)...)
+	}
+}
+
+// begin remembers what an earlier run has written down.
+func (a *Agent) begin() {
+	m := &a.memory
+	*m = memory{since: a.now().UTC().Truncate(time.Second), refusals: map[string]Refusal{}, said: map[string]saying{}, settings: observing()}
+	var before Status
+	if there, err := load(a.Node, StatusFile, &before); err != nil {
+		a.Log.Warn("starting without what was known before", "why", err.Error())
+	} else if there {
+		m.last, m.looked = before.Last, before.Looked
+		maps.Copy(m.refusals, before.Refusals)
+	}
+	a.startClock(before.At)
+	a.report(func(h *health) { h.turned, h.every = time.Now(), m.settings.Policy.Agent.Every })
+}
+
+// observing are the settings before any could be read.
+func observing() Settings {
+	p := policy.Default()
+	p.Agent.Act = false
+	return Settings{Policy: p}
+}
+
+func (a *Agent) now() time.Time {
+	if a.Now != nil {
+		return a.Now()
+	}
+	return time.Now()
+}
+
+// answers reads what a person has said meanwhile.
+func (a *Agent) answers(now time.Time) {
+	m := &a.memory
+	var stop Stop
+	there, err := load(a.Node, StoppedFile, &stop)
+	switch {
+	case there && err == nil:
+		m.stopped, m.saved = &stop, true
+	case there: // what cannot be read is no word to go on
+		m.stopped, m.saved = &Stop{At: now.UTC().Truncate(time.Second), Reason: fact.Text(err.Error()), Next: fact.Text(Explain(LineStopped).Next)}, true
+	case err != nil:
+		a.say(slog.LevelError, "the state cannot be read", err.Error())
+	case m.stopped != nil && m.saved:
+		a.Log.Info("resumed", "stopped", m.stopped.At, "reason", m.stopped.Reason.String())
+		m.stopped, m.refusals = nil, map[string]Refusal{}
+	case m.stopped != nil:
+		m.saved = save(a.Node, StoppedFile, m.stopped) == nil
+	}
+	before := m.approval.At
+	m.approval = Approval{}
+	if _, err := load(a.Node, ApprovedFile, &m.approval); err != nil {
+		a.say(slog.LevelError, "the approval cannot be read", err.Error())
+		m.approval = Approval{}
+	}
+	if !m.approval.At.IsZero() && !m.approval.At.Equal(before) {
+		a.Log.Info("approved", "ids", m.approval.IDs, "until", m.approval.Until)
+	}
+	if !m.approval.Until.IsZero() && !now.Before(m.approval.Until) {
+		m.approval = Approval{}
+		_ = a.Node.Remove(ApprovedFile) // it is no longer good anyway
+	}
+}
+
+// answered says whether a person has said something since the last look.
+func (a *Agent) answered() bool {
+	m := a.memory
+	var stop Stop
+	there, _ := load(a.Node, StoppedFile, &stop)
+	if m.stopped != nil && m.saved && !there {
+		return true
+	}
+	var approval Approval
+	there, err := load(a.Node, ApprovedFile, &approval)
+	return there && err == nil && !approval.At.Equal(m.approval.At)
+}
+
+// stop ends all changing until a person has looked.
+func (a *Agent) stop(plan, why string) {
+	m := &a.memory
+	m.stopped = &Stop{At: a.now().UTC().Truncate(time.Second), Reason: fact.Text(why), Plan: plan, Next: fact.Text(Explain(LineStopped).Next)}
+	err := save(a.Node, StoppedFile, m.stopped)
+	m.saved = err == nil
+	a.Log.Error("stopped: nothing is changed any more", "plan", plan, "why", m.stopped.Reason.String())
+	if err != nil {
+		a.say(slog.LevelError, "the state cannot be written", err.Error())
+	}
+}
+
+// refuse notes that something could not be begun.
+func (a *Agent) refuse(key string, r Refusal, ends time.Time) {
+	m := &a.memory
+	before, known := m.refusals[key]
+	m.refusals[key] = r.again(before, known, a.now(), m.settings.Policy.Agent.Every, ends)
+	a.say(slog.LevelWarn, "not done: "+key, string(r.Why), "code", string(r.Code))
+}
+
+func (a *Agent) accept(key string) {
+	delete(a.memory.refusals, key)
+	a.say(slog.LevelInfo, "not done: "+key, "")
+}
+
+// forget drops refusals of what is no longer due.
+func (a *Agent) forget(tasks []task, now time.Time) {
+	for _, key := range slices.Collect(maps.Keys(a.memory.refusals)) {
+		due := func(t task) bool { return t.key == key && t.due(now) }
+		if key != finishing && key != otherwise && !slices.ContainsFunc(tasks, due) {
+			a.accept(key)
+		}
+	}
+}
+
+// The keys of refusals that are of no task.
+const (
+	finishing = "finish"
+	otherwise = "other-renewer"
+)
+
+// suspect says whether the look itself doubts the clock.
+func suspect(l Look) (string, bool) {
+	for _, i := range l.Timeline.Items {
+		if i.Code == finding.ClockSuspect && i.Counts {
+			return i.Reason, true
+		}
+	}
+	return "", false
+}
+
+// used notes what was begun by an approval.
+func (a *Agent) used(ids []fact.ID) {
+	m := &a.memory
+	if m.approval.At.IsZero() {
+		return
+	}
+	m.approval.Used = append(m.approval.Used, ids...)
+	if err := save(a.Node, ApprovedFile, m.approval); err != nil {
+		m.approval = Approval{} // rather too little than twice
+		err = fmt.Errorf("%w; %w", err, a.Node.Remove(ApprovedFile))
+		a.say(slog.LevelError, "the state cannot be written", err.Error())
+	}
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"perennial.dev/perennial/internal/execute"
+	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/journal"
+)
+
+// Change is what became of a plan.
+type Change struct {
+	Plan   string         `json:"plan"` // its ID in the journal
+	What   string         `json:"what"` // half a sentence
+	Result journal.Result `json:"result"`
+	Ended  time.Time      `json:"ended"`
+	Why    fact.Text      `json:"why,omitempty"` // where it was not done
+}
+
+// act plans and does a piece of work. It says whether anything was begun.
+func (a *Agent) act(ctx context.Context, look Look, d Decision) bool {
+	p, err := a.Node.Plan(ctx, look, *d.Work)
+	if ctx.Err() != nil {
+		return true
+	}
+	if err != nil {
+		a.refuse(d.Key, refusal(err), d.Ends)
+		return false
+	}
+	if r, is := unfit(p, *d.Work); is {
+		a.refuse(d.Key, r, d.Ends)
+		return false
+	}
+	a.Log.Info("changing", "plan", p.ID, "what", d.what(), "steps", len(p.Steps))
+	out, err := a.Node.Do(ctx, p, a.step)
+	if !begun(out, err) {
+		if ctx.Err() == nil {
+			a.refuse(d.Key, refusal(err), d.Ends)
+		}
+		return ctx.Err() != nil
+	}
+	a.accept(d.Key)
+	a.used(d.For)
+	if a.ended(ctx, p.ID, d.what(), out, err) {
+		for _, id := range d.For {
+			a.memory.just = append(a.memory.just, task{key: d.Key, id: id})
+		}
+	}
+	return true
+}
+
+// what a decision does, half a sentence.
+func (d Decision) what() string {
+	if d.Key != renewing {
+		return "restart " + d.Key
+	}
+	what := "renew"
+	for i, id := range d.For {
+		if i > 0 {
+			what += ","
+		}
+		what += " " + id.Name()
+	}
+	return what
+}
+
+// ended takes in how a plan ended, and stops the line where it is not done and
+// proven. One that was cut off with this program is finished by the next.
+func (a *Agent) ended(ctx context.Context, id, what string, out execute.Outcome, err error) bool {
+	if ctx.Err() != nil && err != nil {
+		a.Log.Warn("cut off; the next run goes on", "plan", id)
+		return false
+	}
+	last := &Change{Plan: id, What: what, Result: out.Result, Ended: a.now().UTC().Truncate(time.Second)}
+	a.memory.last = last
+	if err == nil && out.Result == journal.Done {
+		a.Log.Info("changed", "plan", id, "what", what, "steps", len(out.Steps))
+		return true
+	}
+	if err == nil {
+		err = fmt.Errorf("the plan ended as %s", out.Result)
+	}
+	if last.Why = fact.Text(oneLine(err)); last.Result == journal.Done {
+		last.Result = "" // a step is neither done nor taken back
+	}
+	a.stop(id, what+": "+oneLine(err))
+	return false
+}
+
+// step tells of one step of a plan.
+func (a *Agent) step(e execute.Event) {
+	switch {
+	case e.Result != "":
+		a.Publish.Changed(string(e.Step.Verb), string(e.Result))
+		a.Log.Info("step", "number", e.Step.Number, "title", e.Step.Title, "result", string(e.Result), "proof", fact.Text(e.Text).String())
+	case e.Text != "":
+		a.Log.Info("step", "number", e.Step.Number, "title", e.Step.Title, "note", fact.Text(e.Text).String())
+	}
+}
+
+// past reads the journal, and first finishes what was cut off.
+func (a *Agent) past(ctx context.Context) (Past, []Block) {
+	for {
+		past, err := a.Node.Past(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return past, nil
+		case err != nil:
+			r := refusal(err)
+			a.refuse(finishing, r, time.Time{})
+			return past, []Block{{Code: r.Code, Why: string(r.Why)}}
+		case len(past.Unfinished) == 0:
+			a.accept(finishing)
+			return past, nil
+		case a.memory.stopped != nil:
+			return past, nil // said already
+		}
+		if block, finished := a.finish(ctx, past.Unfinished[0]); !finished {
+			return past, block
+		}
+	}
+}
+
+// finish finishes a plan that was cut off, unless another program is at it.
+func (a *Agent) finish(ctx context.Context, cut Cut) (why []Block, finished bool) {
+	m := &a.memory
+	id := cut.Plan.ID
+	if before, refused := m.refusals[finishing]; refused && before.Again.After(a.now()) {
+		return []Block{{Code: before.Code, Why: string(before.Why)}}, false
+	}
+	refuse := func(r Refusal) ([]Block, bool) {
+		a.refuse(finishing, r, time.Time{})
+		return []Block{{Code: r.Code, Why: string(r.Why)}}, false
+	}
+	if !cut.Own && !m.settings.Policy.Agent.Act {
+		return refuse(Refusal{Code: ChangeUnfinished, Why: fact.Text("the plan " + id + " has not ended, or was cut off; another program began it")})
+	}
+	a.Log.Info("finishing what was cut off", "plan", id)
+	out, err := a.Node.Finish(ctx, cut.Plan, a.step)
+	r := Refusal{}
+	if err != nil {
+		r = refusal(err)
+	}
+	switch {
+	case ctx.Err() != nil:
+		return nil, false
+	case r.Code == Busy || r.Code == ClockSuspect || r.Code == JournalDamaged || err != nil && out.Plan == "":
+		return refuse(r)
+	case err == nil && out.Plan == "":
+		err = errors.New("nothing is known of its outcome")
+	}
+	a.accept(finishing)
+	return nil, a.ended(ctx, id, "finish the plan "+id, out, err)
+}

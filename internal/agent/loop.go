@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"perennial.dev/perennial/internal/fact"
+)
+
+// Run looks, acts and sleeps until the context ends. What is being done then is
+// cut off, and finished by the next run.
+func (a *Agent) Run(ctx context.Context) error {
+	a.begin()
+	a.Log.Info("started", "version", a.Version)
+	for ctx.Err() == nil {
+		wake := a.round(ctx)
+		if !a.sleep(ctx, wake) {
+			break
+		}
+	}
+	a.Log.Info("ended")
+	return nil
+}
+
+// Once looks, does what is to be done now, and ends.
+func (a *Agent) Once(ctx context.Context) (Status, error) {
+	a.begin()
+	a.round(ctx)
+	if a.memory.status.Looked.Before(a.memory.since) {
+		return a.memory.status, errors.Join(ctx.Err(), errors.New("looking at the node: it could not be looked at; the log says why"))
+	}
+	return a.memory.status, ctx.Err()
+}
+
+// round looks, until there is nothing more to do now. It returns when the next
+// turn comes; zero: none is known.
+func (a *Agent) round(ctx context.Context) time.Time {
+	for {
+		again, wake := a.turn(ctx)
+		if !again || ctx.Err() != nil {
+			return wake
+		}
+	}
+}
+
+// sleep waits for the next turn, the next look or an answer. Not ok: the context
+// has ended.
+func (a *Agent) sleep(ctx context.Context, wake time.Time) bool {
+	d := a.memory.settings.Policy.Agent.Every
+	if !wake.IsZero() {
+		d = min(d, wake.Sub(a.now()))
+	}
+	poll := a.Poll
+	if poll <= 0 {
+		poll = DefaultPoll
+	}
+	end := time.NewTimer(max(d, time.Millisecond)) // a clock may still show an instant before it
+	defer end.Stop()
+	tick := time.NewTicker(poll)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-end.C:
+			return true
+		case <-a.Wake:
+			return true
+		case <-tick.C:
+			if a.answered() {
+				return true
+			}
+		}
+	}
+}
+
+// turn is one look with what follows. Again: something was begun, so that what was
+// seen is no longer true.
+func (a *Agent) turn(ctx context.Context) (again bool, wake time.Time) {
+	a.watchClock()
+	a.readSettings(ctx)
+	m := &a.memory
+	a.report(func(h *health) { h.turned, h.every = time.Now(), m.settings.Policy.Agent.Every })
+	a.answers(a.now())
+	past, blocks := a.past(ctx)
+	if ctx.Err() != nil {
+		return false, wake
+	}
+	look, err := a.Node.Look(ctx, m.settings.Policy)
+	if err != nil {
+		if ctx.Err() == nil {
+			a.say(slog.LevelError, "the node cannot be looked at", err.Error())
+		}
+		return false, wake
+	}
+	a.say(slog.LevelError, "the node cannot be looked at", "")
+	s := Situation{Now: a.now(), Look: look, Agent: m.settings.Policy.Agent, Began: past.Began, Refusals: m.refusals, Blocks: append(a.blocks(look), blocks...)}
+	a.looked(s)
+	return a.follow(ctx, s)
+}
+
+// follow does what follows from a look, until something was begun or nothing is
+// left to do now.
+func (a *Agent) follow(ctx context.Context, s Situation) (again bool, wake time.Time) {
+	m := &a.memory
+	a.forget(tasksOf(s.Look, s.Now), s.Now)
+	just := m.just
+	m.just = nil
+	for {
+		s.Approval, s.Refusals = m.approval, m.refusals
+		d := a.tell(s, Decide(s))
+		if d.Work == nil || ctx.Err() != nil {
+			return false, d.Wake
+		}
+		if t, still := d.undone(just); still {
+			a.stop(m.last.Plan, fmt.Sprintf("%s: it was done, and it is still due", t.what()))
+			return true, d.Wake
+		}
+		if a.act(ctx, s.Look, d) {
+			return true, d.Wake
+		}
+	}
+}
+
+// undone finds what was done right before and is to be done again.
+func (d Decision) undone(just []task) (task, bool) {
+	for _, t := range just {
+		for _, id := range d.For {
+			if t.key == d.Key && t.id == id {
+				return t, true
+			}
+		}
+	}
+	return task{}, false
+}
+
+// readSettings reads the settings anew. Those that cannot be read change nothing.
+func (a *Agent) readSettings(ctx context.Context) {
+	m := &a.memory
+	read, err := a.Node.Settings(ctx)
+	if ctx.Err() != nil {
+		return
+	}
+	m.invalid = ""
+	switch {
+	case err != nil:
+		m.invalid = oneLine(err)
+	case !m.known || read.Digest != m.settings.Digest:
+		m.settings, m.known = read, true
+		a.Log.Info("settings", "digest", read.Digest, "act", read.Policy.Agent.Act, "every", read.Policy.Agent.Every.String())
+	}
+	kept := "those from before stay in force"
+	if !m.known {
+		kept = "there are none from before: it only looks"
+	}
+	a.say(slog.LevelError, "the settings cannot be read", m.invalid, "then", kept)
+	a.Publish.SettingsValid(m.invalid == "")
+	a.report(func(h *health) { h.valid, h.why = m.invalid == "", m.invalid })
+}
+
+// blocks are why nothing is changed, whatever is due.
+func (a *Agent) blocks(look Look) []Block {
+	m := &a.memory
+	var all []Block
+	if m.stopped != nil {
+		all = append(all, Block{Code: LineStopped, Why: "nothing is changed since " + m.stopped.At.UTC().Format(time.RFC3339) + ": " + m.stopped.Reason.String(), Next: m.stopped.Next.String(), Person: true})
+	}
+	if m.clock.why != "" {
+		all = append(all, Block{Code: ClockSuspect, Why: m.clock.why, Person: true})
+	}
+	if why, ok := suspect(look); ok { // its item calls the person
+		all = append(all, Block{Code: ClockSuspect, Why: why})
+	}
+	if look.AtWork == nil {
+		a.accept(otherwise)
+		return all
+	}
+	why := oneLine(look.AtWork)
+	a.refuse(otherwise, Refusal{Code: OtherRenewer, Why: fact.Text(why)}, time.Time{})
+	return append(all, Block{Code: OtherRenewer, Why: why})
+}

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package agent
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"perennial.dev/perennial/internal/execute"
+	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/host"
+	"perennial.dev/perennial/internal/journal"
+	"perennial.dev/perennial/internal/plan"
+)
+
+// Refusal is something that could not be begun. It is tried again, ever more
+// seldom.
+type Refusal struct {
+	Code  Code      `json:"code"`
+	Why   fact.Text `json:"why"` // half a sentence
+	Next  fact.Text `json:"next,omitempty"`
+	Since time.Time `json:"since"`
+	Last  time.Time `json:"last"`
+	Again time.Time `json:"again"` // when it is tried again
+	Tries int       `json:"tries"`
+}
+
+// refusal is an error as a refusal.
+func refusal(err error) Refusal {
+	r := Refusal{Code: Refused, Why: fact.Text(oneLine(err))}
+	var held *host.HeldError
+	var damaged *journal.DamagedError
+	var newer *journal.NewerError
+	switch {
+	case errors.As(err, &held):
+		r.Code = Busy
+	case errors.As(err, &damaged), errors.As(err, &newer):
+		r.Code = JournalDamaged
+	case errors.Is(err, execute.ErrClock):
+		r.Code = ClockSuspect
+	}
+	var hinted interface{ Hint() string }
+	if errors.As(err, &hinted) && r.Code == Refused {
+		r.Next = fact.Text(hinted.Hint())
+	}
+	return r
+}
+
+// oneLine is an error in one line, as it stands in a log and in a list.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+
+// begun says whether a run has begun with the plan.
+func begun(out execute.Outcome, err error) bool {
+	return err == nil || out.Plan != "" && (out.Result != journal.Failed || len(out.Steps) > 0)
+}
+
+// unfit is why a plan is not done unattended, however it came about.
+func unfit(p plan.Plan, w Work) (Refusal, bool) {
+	if len(p.Steps) == 0 {
+		why := "there is nothing to do"
+		for _, n := range p.Notes {
+			why = n.Text.String()
+		}
+		return Refusal{Code: Refused, Why: fact.Text(why)}, true
+	}
+	for _, s := range p.Steps {
+		if s.Stop != nil && s.Verb == plan.Restart && !restartable(s.Stop.Component) {
+			return Refusal{Code: RestartForbidden, Why: fact.Text(s.Stop.Component + " is not restarted while nobody watches")}, true
+		}
+	}
+	if d := p.Decision; d != nil && d.Way == plan.InPlace && !d.Served && !w.InPlace {
+		why := "the API would be away for " + d.Outage.String()
+		for _, r := range d.Reasons {
+			why += "; " + r.Says
+		}
+		return Refusal{Code: HandoverImpossible, Why: fact.Text(why)}, true
+	}
+	return Refusal{}, false
+}
+
+// longest is the longest time between two tries.
+const longest = time.Hour
+
+// again continues a refusal from the one before. What is too late soon is tried
+// more often.
+func (r Refusal) again(before Refusal, known bool, now time.Time, every time.Duration, ends time.Time) Refusal {
+	r.Since, r.Tries, r.Last = now, 1, now
+	if known {
+		r.Since, r.Tries = before.Since, before.Tries+1
+	}
+	wait := min(every<<min(r.Tries-1, 10), longest)
+	if !ends.IsZero() {
+		wait = min(wait, ends.Sub(now)/10)
+	}
+	r.Again = now.Add(max(wait, every))
+	return r
+}

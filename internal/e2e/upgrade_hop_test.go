@@ -5,7 +5,9 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -138,15 +140,15 @@ func runsInto(t timeline.Timeline) []string {
 func (p *plane) set(flags map[string][]string) {
 	p.Helper()
 	for _, component := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler"} {
-		file := filepath.Join(p.KubernetesDir, "manifests", component+".yaml")
-		kept := file + ".as-it-was"
-		dot := filepath.Join(filepath.Dir(file), "."+filepath.Base(kept))
-		data, err := os.ReadFile(dot)
-		if err != nil {
+		dir := filepath.Join(p.KubernetesDir, "manifests")
+		file, original := filepath.Join(dir, component+".yaml"), filepath.Join(dir, "."+component+".original")
+		data, err := os.ReadFile(original)
+		if errors.Is(err, fs.ErrNotExist) {
 			data = p.Read("manifests/" + component + ".yaml")
-			if err := os.WriteFile(dot, data, 0o600); err != nil {
-				p.Fatal(err)
-			}
+			err = os.WriteFile(original, data, 0o600)
+		}
+		if err != nil {
+			p.Fatal(err)
 		}
 		var pod map[string]any
 		if err := yaml.Unmarshal(data, &pod); err != nil {

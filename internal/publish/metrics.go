@@ -5,6 +5,7 @@ package publish
 import (
 	"cmp"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -17,23 +18,44 @@ import (
 	"perennial.dev/perennial/internal/timeline"
 )
 
-// IDLimit is how many different IDs are published: a cluster with more findings
-// has one cause, and Prometheus is to survive it. The rest is counted.
+// IDLimit is how many different IDs are published in one metric: a cluster with
+// more findings has one cause, and Prometheus is to survive it. The rest is
+// counted.
 const IDLimit = 500
 
-// Metrics hold what was last seen and done. Its methods may be called at once;
-// a scrape gets one state and no mixture. It is a prometheus.Collector.
+// Metrics hold what was last seen and done, as numbers: nothing of a timeline is
+// kept but them. Its methods may be called at once. It is a prometheus.Collector.
 type Metrics struct {
 	mu      sync.Mutex
-	line    timeline.Timeline
+	items   []item
+	unseen  map[[2]string]float64
+	dropped int // of the items
+	looked  time.Time
+	took    time.Duration
 	success map[string]time.Time
+	needed  map[itemKey]bool
+	planned map[string]time.Time
 	changes map[change]float64
 	stopped bool
+	valid   *bool // nil until it is told
+	acts    *bool
 	asOf    time.Time
 	build   [2]string
 }
 
 type change struct{ verb, outcome string }
+
+// itemKey is what is published once.
+type itemKey struct{ id, code string }
+
+// item is an ID and code with the worst verdict and the earliest end of all that
+// was found of them.
+type item struct {
+	itemKey
+	verdict string
+	end     time.Time // zero: there is no date
+	basis   string
+}
 
 // NewMetrics are those of a program of a version, built with a Go version. The
 // knowledge that it judges by is of a day.
@@ -43,19 +65,31 @@ func NewMetrics(version, goVersion string, asOf time.Time) *Metrics {
 
 // Looked takes in what a look found: the sources that served it and did not fail.
 func (m *Metrics) Looked(line timeline.Timeline, sources []string) {
+	items, dropped := published(line.Items)
+	unseen := map[[2]string]float64{}
+	for _, u := range line.Unseen {
+		unseen[[2]string{label(u.Source), label(u.Why)}]++
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.line = line
+	m.items, m.dropped, m.unseen, m.looked = items, dropped, unseen, line.ObservedAt
 	for _, s := range sources {
-		m.success[s] = line.ObservedAt
+		m.success[label(s)] = line.ObservedAt
 	}
+}
+
+// Took says how long the last look took.
+func (m *Metrics) Took(duration time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.took = duration
 }
 
 // Changed counts a step by its verb and outcome.
 func (m *Metrics) Changed(verb, outcome string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.changes[change{verb, outcome}]++
+	m.changes[change{label(verb), label(outcome)}]++
 }
 
 // Stopped says whether changing has stopped until a person has looked.
@@ -65,92 +99,75 @@ func (m *Metrics) Stopped(stopped bool) {
 	m.stopped = stopped
 }
 
-var (
-	endDesc = prometheus.NewDesc("perennial_end_timestamp_seconds",
-		"When something stops working, in seconds since 1970; what has no date is not among them.", []string{"id", "node", "code", "basis"}, nil)
-	verdictDesc = prometheus.NewDesc("perennial_verdict",
-		"1 for the verdict on what was found: ok, due, overdue, unknown, accepted or notice.", []string{"id", "node", "code", "verdict"}, nil)
-	unseenDesc = prometheus.NewDesc("perennial_unseen",
-		"How much could not be looked at, by source and class of cause.", []string{"source", "why"}, nil)
-	successDesc = prometheus.NewDesc("perennial_last_success_timestamp_seconds",
-		"When a source last saw all that it looked at, in seconds since 1970.", []string{"source"}, nil)
-	asOfDesc = prometheus.NewDesc("perennial_data_as_of_timestamp_seconds",
-		"The day of the knowledge about releases, in seconds since 1970.", nil, nil)
-	lookDesc = prometheus.NewDesc("perennial_last_look_timestamp_seconds",
-		"When was last looked, in seconds since 1970.", nil, nil)
-	changesDesc = prometheus.NewDesc("perennial_changes_total",
-		"Steps of changes since the start of the program, by verb and outcome.", []string{"verb", "outcome"}, nil)
-	stoppedDesc = prometheus.NewDesc("perennial_line_stopped",
-		"1 where nothing is changed any more until a person has looked.", nil, nil)
-	droppedDesc = prometheus.NewDesc("perennial_dropped_ids",
-		"Things found that are not published, because there are too many.", nil, nil)
-	buildDesc = prometheus.NewDesc("perennial_build_info",
-		"1, with the version of the program and of Go.", []string{"version", "goversion"}, nil)
-)
-
-// Describe implements prometheus.Collector.
-func (m *Metrics) Describe(out chan<- *prometheus.Desc) { prometheus.DescribeByCollect(m, out) }
-
-// Collect implements prometheus.Collector.
-func (m *Metrics) Collect(out chan<- prometheus.Metric) {
+// PersonNeeded says for what a person is needed now, and why: codes of findings
+// or of preflights. It is all of it, and takes the place of what was said before.
+func (m *Metrics) PersonNeeded(codes map[fact.ID][]string) {
+	needed := map[itemKey]bool{}
+	for id, all := range codes {
+		for _, code := range all {
+			needed[itemKey{label(id), label(code)}] = true
+		}
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
-		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, value, labels...)
-	}
-	m.items(gauge)
-	unseen := map[[2]string]float64{}
-	for _, u := range m.line.Unseen {
-		unseen[[2]string{u.Source, string(u.Why)}]++
-	}
-	for key, n := range unseen {
-		gauge(unseenDesc, n, key[0], key[1])
-	}
-	for source, at := range m.success {
-		gauge(successDesc, seconds(at), source)
-	}
-	for c, n := range m.changes {
-		out <- prometheus.MustNewConstMetric(changesDesc, prometheus.CounterValue, n, c.verb, c.outcome)
-	}
-	if !m.line.ObservedAt.IsZero() {
-		gauge(lookDesc, seconds(m.line.ObservedAt))
-	}
-	gauge(asOfDesc, seconds(m.asOf))
-	gauge(stoppedDesc, map[bool]float64{true: 1}[m.stopped])
-	gauge(buildDesc, 1, m.build[0], m.build[1])
+	m.needed = needed
 }
 
-// items publishes each (ID, code) once, with its earliest end and its worst
-// verdict: items come worst first.
-func (m *Metrics) items(gauge func(*prometheus.Desc, float64, ...string)) {
-	type key struct{ id, code string }
-	ends, verdicts, ids := map[key]timeline.Item{}, map[key]string{}, map[string]bool{}
-	var order []key
-	dropped := map[string]bool{}
-	for _, i := range m.line.Items {
-		id := label(string(i.ID))
-		if !ids[id] && len(ids) == IDLimit {
-			dropped[id] = true
+// Planned says what is to be changed next, and when: all of it, and it takes the
+// place of what was said before.
+func (m *Metrics) Planned(next map[fact.ID]time.Time) {
+	planned := map[string]time.Time{}
+	for id, at := range next {
+		if first, seen := planned[label(id)]; !seen || at.Before(first) {
+			planned[label(id)] = at
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.planned = planned
+}
+
+// SettingsValid says whether the settings could be read; where they could not,
+// the last ones that could are in force.
+func (m *Metrics) SettingsValid(valid bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.valid = &valid
+}
+
+// Acts says whether what is due is changed, or only looked at.
+func (m *Metrics) Acts(acts bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.acts = &acts
+}
+
+// published picks each ID and code once, and counts the IDs that are too many:
+// items come worst first.
+func published(all []timeline.Item) (items []item, dropped int) {
+	at, ids, over := map[itemKey]int{}, map[string]bool{}, map[string]bool{}
+	for _, i := range all {
+		key := itemKey{label(i.ID), label(i.Code)}
+		if !ids[key.id] && len(ids) == IDLimit {
+			over[key.id] = true
 			continue
 		}
-		ids[id] = true
-		k := key{id, string(i.Code)}
-		if _, seen := verdicts[k]; !seen {
-			verdicts[k], order = verdict(i), append(order, k)
+		ids[key.id] = true
+		n, seen := at[key]
+		if !seen {
+			n, at[key] = len(items), len(items)
+			items = append(items, item{itemKey: key, verdict: verdict(i)})
 		}
-		if first, seen := ends[k]; !i.End.Date.IsZero() && (!seen || i.End.Date.Before(first.End.Date)) {
-			ends[k] = i
-		}
-	}
-	slices.SortFunc(order, func(a, b key) int { return cmp.Or(strings.Compare(a.id, b.id), strings.Compare(a.code, b.code)) })
-	for _, k := range order {
-		node := fact.ID(k.id).Node()
-		gauge(verdictDesc, 1, k.id, node, k.code, verdicts[k])
-		if i, ok := ends[k]; ok {
-			gauge(endDesc, seconds(i.End.Date), k.id, node, k.code, string(i.End.Basis))
+		if date := i.End.Date; !date.IsZero() && (items[n].end.IsZero() || date.Before(items[n].end)) {
+			items[n].end, items[n].basis = date, label(i.End.Basis)
 		}
 	}
-	gauge(droppedDesc, float64(len(dropped)))
+	slices.SortFunc(items, func(a, b item) int { return a.compare(b.itemKey) })
+	return slices.Clip(items), len(over)
+}
+
+func (k itemKey) compare(o itemKey) int {
+	return cmp.Or(strings.Compare(k.id, o.id), strings.Compare(k.code, o.code))
 }
 
 // verdict is the item's, or why it does not count.
@@ -161,11 +178,11 @@ func verdict(i timeline.Item) string {
 	case i.Notice():
 		return "notice"
 	}
-	return string(i.Verdict)
+	return label(i.Verdict)
 }
 
 // label is a text as a label has it: safe to print, and no longer than a name.
-func label(text string) string {
+func label[T ~string](text T) string {
 	const limit = 200
 	shown := []rune(fact.Text(text).String())
 	if len(shown) > limit {
@@ -174,10 +191,82 @@ func label(text string) string {
 	return string(shown)
 }
 
+// Describe implements prometheus.Collector.
+func (m *Metrics) Describe(out chan<- *prometheus.Desc) { prometheus.DescribeByCollect(m, out) }
+
+// Collect implements prometheus.Collector.
+func (m *Metrics) Collect(out chan<- prometheus.Metric) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	dropped := m.dropped
+	for _, i := range m.items {
+		node := fact.ID(i.id).Node()
+		out <- verdictMetric.of(1, i.id, node, i.code, i.verdict)
+		if !i.end.IsZero() {
+			out <- endMetric.of(seconds(i.end), i.id, node, i.code, i.basis)
+		}
+	}
+	needed, over := limited(m.needed, itemKey.compare)
+	dropped += over
+	for _, k := range needed {
+		out <- neededMetric.of(1, k.id, fact.ID(k.id).Node(), k.code)
+	}
+	planned, over := limited(m.planned, strings.Compare)
+	dropped += over
+	for _, id := range planned {
+		out <- plannedMetric.of(seconds(m.planned[id]), id, fact.ID(id).Node())
+	}
+	out <- droppedMetric.of(float64(dropped))
+	m.collectState(out)
+}
+
+// collectState collects what is not about a single ID.
+func (m *Metrics) collectState(out chan<- prometheus.Metric) {
+	for key, n := range m.unseen {
+		out <- unseenMetric.of(n, key[0], key[1])
+	}
+	for source, at := range m.success {
+		out <- successMetric.of(seconds(at), source)
+	}
+	for c, n := range m.changes {
+		out <- changesMetric.of(n, c.verb, c.outcome)
+	}
+	if !m.looked.IsZero() {
+		out <- lookMetric.of(seconds(m.looked))
+	}
+	if m.took > 0 {
+		out <- tookMetric.of(m.took.Seconds())
+	}
+	if m.valid != nil {
+		out <- validMetric.of(number(*m.valid))
+	}
+	if m.acts != nil {
+		out <- actsMetric.of(number(*m.acts))
+	}
+	out <- asOfMetric.of(seconds(m.asOf))
+	out <- stoppedMetric.of(number(m.stopped))
+	out <- buildMetric.of(1, m.build[0], m.build[1])
+}
+
+// limited are the keys of a map, sorted, and how many are too many.
+func limited[K comparable, V any](all map[K]V, compare func(a, b K) int) (kept []K, over int) {
+	kept = slices.SortedFunc(maps.Keys(all), compare)
+	over = max(len(kept)-IDLimit, 0)
+	return kept[:len(kept)-over], over
+}
+
 func seconds(t time.Time) float64 { return float64(t.Unix()) }
 
+func number(yes bool) float64 {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
 // WriteText writes the metrics in Prometheus' text format, for the textfile
-// collector of the node exporter.
+// collector of the node exporter. What is about the process and the Go runtime is
+// not among them: the exporter has its own.
 func (m *Metrics) WriteText(w io.Writer) error {
 	registry := prometheus.NewPedanticRegistry()
 	if err := registry.Register(m); err != nil {

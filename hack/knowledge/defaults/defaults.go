@@ -13,7 +13,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"perennial.dev/perennial/hack/knowledge/upstream"
 )
@@ -136,17 +135,11 @@ func (m measurer) field(owner, field string) (name, typeName string, ok bool) {
 
 // value reads a constant: a literal, a pointer to one, a duration, a name.
 func (m measurer) value(e ast.Expr) (string, bool) {
+	if text, ok := upstream.Literal(e); ok {
+		return text, true
+	}
 	switch e := e.(type) {
-	case *ast.BasicLit:
-		if e.Kind == token.STRING {
-			text, err := strconv.Unquote(e.Value)
-			return text, err == nil
-		}
-		return e.Value, true
 	case *ast.Ident:
-		if e.Name == "true" || e.Name == "false" {
-			return e.Name, true
-		}
 		value, file, ok := m.p.Value(e.Name)
 		if !ok {
 			return "", false
@@ -161,7 +154,7 @@ func (m measurer) value(e ast.Expr) (string, bool) {
 	case *ast.CompositeLit: // metav1.Duration{Duration: x}
 		if len(e.Elts) == 1 {
 			if pair, ok := e.Elts[0].(*ast.KeyValueExpr); ok {
-				if duration, ok := m.duration(pair.Value); ok {
+				if duration, ok := upstream.Duration(pair.Value); ok {
 					return duration.String(), true
 				}
 			}
@@ -184,35 +177,6 @@ func (m measurer) selected(e *ast.SelectorExpr) (string, bool) {
 		return "", false
 	}
 	return measurer{m.tree, other, file}.value(value)
-}
-
-var units = map[string]time.Duration{
-	"Millisecond": time.Millisecond, "Second": time.Second, "Minute": time.Minute, "Hour": time.Hour,
-}
-
-// duration reads 10 * time.Second.
-func (m measurer) duration(e ast.Expr) (time.Duration, bool) {
-	switch e := e.(type) {
-	case *ast.SelectorExpr:
-		unit, ok := units[e.Sel.Name]
-		return unit, ok
-	case *ast.BinaryExpr:
-		if e.Op != token.MUL {
-			return 0, false
-		}
-		number, ok := e.X.(*ast.BasicLit)
-		unit, known := m.duration(e.Y)
-		if !ok {
-			number, ok = e.Y.(*ast.BasicLit)
-			unit, known = m.duration(e.X)
-		}
-		if !ok || !known {
-			return 0, false
-		}
-		count, err := strconv.Atoi(number.Value)
-		return time.Duration(count) * unit, err == nil
-	}
-	return 0, false
 }
 
 // Columns are those of the table for internal/rules.

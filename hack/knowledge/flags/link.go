@@ -40,25 +40,15 @@ type linked struct {
 // all lists the flags that what a package imports puts into a library's set.
 func (l *linker) all(main, library string) ([]Flag, error) {
 	var found []Flag
-	queue, seen := []string{main}, map[string]bool{}
-	for len(queue) > 0 {
-		path := queue[len(queue)-1]
-		queue = queue[:len(queue)-1]
-		if seen[path] {
-			continue
-		}
-		seen[path] = true
+	err := upstream.Reach(main, func(path string) ([]string, error) {
 		n, err := l.read(path)
-		if err != nil {
-			return nil, err
-		}
 		found = append(found, n.flags[library]...)
 		if n.klog {
 			l.usesKlog[main] = true
 		}
-		queue = append(queue, n.imports...)
-	}
-	return found, nil
+		return n.imports, err
+	})
+	return found, err
 }
 
 func (l *linker) read(path string) (linked, error) {

@@ -4,10 +4,9 @@ package flags
 
 import (
 	"go/ast"
-	"go/token"
-	"strconv"
 	"strings"
-	"time"
+
+	"perennial.dev/perennial/hack/knowledge/upstream"
 )
 
 // value reads a default that is a literal, or a field that the function which
@@ -23,46 +22,15 @@ func (r *reader) value(s *scope, e ast.Expr) (string, bool) {
 
 // constant reads a literal, or the name of one.
 func (r *reader) constant(at place, e ast.Expr) (string, bool) {
-	switch e := e.(type) {
-	case *ast.BasicLit:
-		if e.Kind == token.STRING {
-			text, err := strconv.Unquote(e.Value)
-			return text, err == nil
-		}
-		return e.Value, true
-	case *ast.Ident:
-		if e.Name == "true" || e.Name == "false" {
-			return e.Name, true
-		}
-		if value, file, ok := at.p.Value(e.Name); ok {
+	if text, ok := upstream.Literal(e); ok {
+		return text, true
+	}
+	if name, ok := e.(*ast.Ident); ok {
+		if value, file, ok := at.p.Value(name.Name); ok {
 			return r.constant(place{at.p, file}, value)
-		}
-	case *ast.BinaryExpr:
-		if d, ok := duration(e); ok {
-			return d.String(), true
 		}
 	}
 	return "", false
-}
-
-var units = map[string]time.Duration{
-	"Millisecond": time.Millisecond, "Second": time.Second, "Minute": time.Minute, "Hour": time.Hour,
-}
-
-// duration reads 10 * time.Second, and the other way round.
-func duration(e *ast.BinaryExpr) (time.Duration, bool) {
-	if e.Op != token.MUL {
-		return 0, false
-	}
-	for _, pair := range [][2]ast.Expr{{e.X, e.Y}, {e.Y, e.X}} {
-		number, ok1 := pair[0].(*ast.BasicLit)
-		unit, ok2 := pair[1].(*ast.SelectorExpr)
-		if ok1 && ok2 && units[unit.Sel.Name] != 0 {
-			count, err := strconv.Atoi(number.Value)
-			return time.Duration(count) * units[unit.Sel.Name], err == nil
-		}
-	}
-	return 0, false
 }
 
 // initial finds what a field of a type is set to by the New function of its

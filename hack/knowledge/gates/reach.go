@@ -6,11 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"go/ast"
-	"go/parser"
-	"go/token"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -39,25 +35,14 @@ type node struct {
 // all that it links from the modules of the tree.
 func (l *linker) added(component string) (map[string]bool, error) {
 	libraries := map[string]bool{}
-	queue := []string{"k8s.io/kubernetes/cmd/" + component + "/app"}
-	seen := map[string]bool{}
-	for len(queue) > 0 {
-		path := queue[len(queue)-1]
-		queue = queue[:len(queue)-1]
-		if seen[path] {
-			continue
-		}
-		seen[path] = true
+	err := upstream.Reach("k8s.io/kubernetes/cmd/"+component+"/app", func(path string) ([]string, error) {
 		n, err := l.node(path)
-		if err != nil {
-			return nil, err
-		}
 		for _, library := range n.adds {
 			libraries[library] = true
 		}
-		queue = append(queue, n.imports...)
-	}
-	return libraries, nil
+		return n.imports, err
+	})
+	return libraries, err
 }
 
 func (l *linker) node(path string) (node, error) {
@@ -68,54 +53,50 @@ func (l *linker) node(path string) (node, error) {
 	if !ok {
 		return node{}, nil // a module that is no part of the tree
 	}
-	entries, err := os.ReadDir(dir)
+	sources, err := upstream.Sources(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return node{}, err
 	}
 	var n node
-	for _, entry := range entries {
-		if !upstream.Measured(dir, entry.Name()) {
-			continue
+	for _, source := range sources {
+		for _, imported := range source.Imports {
+			if strings.HasPrefix(imported, "k8s.io/") {
+				n.imports = append(n.imports, imported)
+			}
 		}
-		if err := n.read(filepath.Join(dir, entry.Name())); err != nil {
-			return node{}, err
+		if slices.ContainsFunc(adders, func(name string) bool { return bytes.Contains(source.Text, []byte("."+name+"(")) }) {
+			if err := l.adds(path, source.Name, &n); err != nil {
+				return node{}, err
+			}
 		}
 	}
 	l.known[path] = n
 	return n, nil
 }
 
-func (n *node) read(path string) error {
-	text, err := os.ReadFile(path)
+// adds reads whose gates a file adds.
+func (l *linker) adds(path, name string, n *node) error {
+	p, err := l.tree.Package(path)
 	if err != nil {
 		return err
 	}
-	mode := parser.ImportsOnly
-	if slices.ContainsFunc(adders, func(name string) bool { return bytes.Contains(text, []byte("."+name+"(")) }) {
-		mode = parser.SkipObjectResolution
-	}
-	syntax, err := parser.ParseFile(token.NewFileSet(), path, text, mode)
-	if err != nil {
-		return err
-	}
-	imports := upstream.Imports(syntax)
-	for _, imported := range imports {
-		if strings.HasPrefix(imported, "k8s.io/") {
-			n.imports = append(n.imports, imported)
+	for _, file := range p.Files {
+		if file.Name != name {
+			continue
 		}
-	}
-	ast.Inspect(syntax, func(x ast.Node) bool {
-		call, ok := x.(*ast.CallExpr)
-		if !ok {
-			return true
-		}
-		if selector, ok := call.Fun.(*ast.SelectorExpr); ok && slices.Contains(adders, selector.Sel.Name) {
-			if library := imports[lastName(selector.X)]; library != "" {
-				n.adds = append(n.adds, library)
+		ast.Inspect(file.Syntax, func(x ast.Node) bool {
+			call, ok := x.(*ast.CallExpr)
+			if !ok {
+				return true
 			}
-		}
-		return true
-	})
+			if selector, ok := call.Fun.(*ast.SelectorExpr); ok && slices.Contains(adders, selector.Sel.Name) {
+				if library := file.Imported(lastName(selector.X)); library != "" {
+					n.adds = append(n.adds, library)
+				}
+			}
+			return true
+		})
+	}
 	return nil
 }
 

@@ -65,7 +65,7 @@ func (j *Judge) components() []finding.Finding {
 	for _, u := range j.told() {
 		found = append(found, j.unit(u)...)
 	}
-	return found
+	return append(found, j.mirrors()...)
 }
 
 // unit judges a component's flags and gates.

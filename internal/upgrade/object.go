@@ -19,6 +19,7 @@ import (
 func (j *Judge) object(o fact.Object) {
 	if len(o.Content) > 0 {
 		j.found = append(j.found, j.settings(o)...)
+		j.mirror(o)
 	}
 	own := j.fates[versionKind{string(o.APIVersion), string(o.Type)}]
 	if own == nil && len(o.Uses) == 0 {

@@ -32,12 +32,13 @@ type Judge struct {
 	seen      map[fact.ID]bool                // requests that were found already
 	requiring map[componentMinor][]rules.Gate // as asked for
 	nodes     []layout.Layout                 // to be judged in the end
+	mirrored  map[string]layout.Layout        // of nodes, as far as their static pods show it
 	mine      []fact.Fact                     // what of configuration was seen: few
 }
 
 // New makes a judge that has seen nothing.
 func New(set *rules.Set, way rules.Way) *Judge {
-	j := &Judge{rules: set, way: way, fates: map[versionKind]*fate{}, asked: map[versionResource]*fate{}, whole: map[string]*fate{}, seen: map[fact.ID]bool{}, requiring: map[componentMinor][]rules.Gate{}}
+	j := &Judge{rules: set, way: way, fates: map[versionKind]*fate{}, asked: map[versionResource]*fate{}, whole: map[string]*fate{}, seen: map[fact.ID]bool{}, requiring: map[componentMinor][]rules.Gate{}, mirrored: map[string]layout.Layout{}}
 	j.findFates()
 	return j
 }

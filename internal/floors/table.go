@@ -86,6 +86,7 @@ var Packages = []Package{
 	{Floor: 3, Dir: "internal/source", Line: "one look per file, one explicit list; pushes facts and what could not be seen"},
 
 	{Floor: 4, Dir: "internal/agent", Line: "the loop that keeps a node alive: look, judge, wait for its turn, act, tell"},
+	{Floor: 4, Dir: "internal/install", Line: "puts the agent on a node and takes it away again: identity, rights, settings, units"},
 	{Floor: 4, Dir: "internal/workbench", Line: "what changes a node: the lock, the journal, eyes and hands together; decides how the API server is replaced"},
 
 	{Floor: 5, Dir: "cmd/perennial", Line: "main: arguments, streams and the exit code"},

@@ -29,7 +29,7 @@ func (f *FS) Dirs(ctx context.Context, dir string, limit int) ([]string, error) 
 		}
 		var names []string
 		for _, e := range entries {
-			if e.IsDir() || e.Type()&fs.ModeSymlink != 0 && f.leadsToDir(path.Join(at.path, e.Name())) {
+			if e.IsDir() || e.Type()&fs.ModeSymlink != 0 && f.IsDir(path.Join(at.path, e.Name())) {
 				names = append(names, e.Name())
 			}
 		}
@@ -40,9 +40,4 @@ func (f *FS) Dirs(ctx context.Context, dir string, limit int) ([]string, error) 
 		return nil, failure("listing", dir, err)
 	}
 	return got, nil
-}
-
-func (f *FS) leadsToDir(name string) bool {
-	at, err := f.resolve(name)
-	return err == nil && at.info.IsDir()
 }

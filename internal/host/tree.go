@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path"
 	"syscall"
 )
 
@@ -45,4 +46,71 @@ func (d *Disk) removeDir(name string, remove func(place) error) error {
 		return failed("removing", name, err)
 	}
 	return failed("removing", name, d.syncDir(p))
+}
+
+// MakeShared makes a directory that everybody may enter, and those above it that
+// are missing. What is there keeps the access that it has.
+func (d *Disk) MakeShared(name string) error {
+	if d.fs.IsDir(name) {
+		return nil
+	}
+	if above := path.Dir(path.Clean(name)); above != path.Clean(name) {
+		if err := d.MakeShared(above); err != nil {
+			return err
+		}
+	}
+	if err := d.MakeDir(name); err != nil {
+		return err
+	}
+	at, err := d.fs.resolve(name)
+	var p place
+	if err == nil {
+		p, err = d.place(at.path)
+	}
+	if err != nil {
+		return failed("making", name, err)
+	}
+	defer p.close()
+	op := Op{Do: Chmod, Path: p.path(p.name), Mode: 0o755}
+	if err := d.around(op, func() error { return p.root.Chmod(p.name, op.Mode) }); err != nil {
+		return failed("making", name, err)
+	}
+	return failed("making", name, d.syncDir(p))
+}
+
+// RemoveLink removes a symbolic link, and nothing that it leads to. Where none is,
+// nothing is done.
+func (d *Disk) RemoveLink(name string) error {
+	above, err := d.fs.resolve(path.Dir(name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	var p place
+	if err == nil {
+		p, err = d.place(path.Join(above.path, path.Base(name)))
+	}
+	if err != nil {
+		return failed("removing", name, err)
+	}
+	defer p.close()
+	info, err := p.root.Lstat(p.name)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode()&fs.ModeSymlink == 0 {
+		return nil
+	}
+	if err == nil {
+		err = d.remove(p, p.name)
+	}
+	return failed("removing", name, err)
+}
+
+// IsDir says whether a directory is there.
+func (f *FS) IsDir(name string) bool {
+	at, err := f.resolve(name)
+	return err == nil && at.info.IsDir()
+}
+
+// Exists says whether something is there.
+func (f *FS) Exists(name string) bool {
+	_, err := f.resolve(name)
+	return err == nil
 }

@@ -27,8 +27,29 @@ var configFlags = map[string][]string{
 	Kubelet:   {"config-dir"}, // KubeletConfiguration itself is looked at on its own
 }
 
-// wantConfigs looks at the configuration files that flags name.
+// environments are the files from which a kubelet's unit takes flags, and in
+// which variables, in the order of its command line (k8s.io/kubernetes v1.37.0,
+// cmd/kubeadm/app/constants/constants.go KubeletEnvFileVariableName, and the
+// drop-in 10-kubeadm.conf of the packages).
+var environments = []struct{ path, variable string }{
+	{"/var/lib/kubelet/kubeadm-flags.env", kubeadmArgs},
+	{"/etc/default/kubelet", extraArgs},
+	{"/etc/sysconfig/kubelet", extraArgs},
+}
+
+const (
+	kubeadmArgs = "KUBELET_KUBEADM_ARGS"
+	extraArgs   = "KUBELET_EXTRA_ARGS"
+)
+
+// wantConfigs looks at the configuration files that flags name, and where there
+// are no processes, at the kubelet's flags themselves.
 func (d *discovery) wantConfigs() {
+	if d.Scope.Root != "" && !d.running() && d.KubernetesDir == DefaultKubernetesDir {
+		for _, e := range environments {
+			d.want(Want{Verb: LookConfig, Path: e.path, Component: Kubelet, Flag: e.variable})
+		}
+	}
 	for _, c := range d.Components {
 		for _, flag := range configFlags[c.Name] {
 			if f := c.file(flag); f != "" {
@@ -75,6 +96,9 @@ type configDocument struct {
 // understood becomes a fact's Problem.
 func ParseConfig(file, component, flag string, data []byte) []fact.ConfigDocument {
 	var all []fact.ConfigDocument
+	if flag == kubeadmArgs || flag == extraArgs {
+		return environment(file, component, flag, data)
+	}
 	for start, text := range documents(data) {
 		doc := fact.ConfigDocument{Path: file, Line: start, Component: component, Flag: flag}
 		var c configDocument
@@ -94,6 +118,26 @@ func ParseConfig(file, component, flag string, data []byte) []fact.ConfigDocumen
 			doc.Files, inside = plugins(doc, c, text, start)
 		}
 		all = append(append(all, doc), inside...)
+	}
+	return all
+}
+
+// environment reads the flags in a variable of a file in systemd's form: the last
+// line with the name counts, quotes around the value are no part of it, and the
+// unit takes it apart at white space.
+func environment(file, component, variable string, data []byte) []fact.ConfigDocument {
+	var all []fact.ConfigDocument
+	line := 0
+	for text := range strings.Lines(string(data)) {
+		line++
+		name, value, ok := strings.Cut(strings.TrimSpace(text), "=")
+		if !ok || strings.TrimSpace(name) != variable {
+			continue
+		}
+		if value = strings.TrimSpace(value); len(value) > 1 && (value[0] == '"' || value[0] == '\'') && value[len(value)-1] == value[0] {
+			value = value[1 : len(value)-1]
+		}
+		all = []fact.ConfigDocument{{Path: file, Line: line, Component: component, Flag: variable, Args: strings.Fields(value)}}
 	}
 	return all
 }

@@ -30,10 +30,11 @@ func (d *discovery) identities() []string {
 	return all
 }
 
-// wantIdentities looks at them. One that was named has to be there.
+// wantIdentities looks at them. One that was named has to be there; at the agent's
+// own place one is only where an agent was installed.
 func (d *discovery) wantIdentities() {
 	for _, conf := range d.identities() {
-		d.want(Want{Verb: LookFile, Path: conf, Required: conf == d.Scope.Identity})
+		d.want(Want{Verb: LookFile, Path: conf, Required: conf != AgentConfig})
 	}
 }
 
@@ -41,7 +42,7 @@ func (d *discovery) wantIdentities() {
 // administrator's kubeconfig that was named keeps its own name.
 func (d *discovery) applyIdentities() {
 	for _, conf := range d.identities() {
-		if f, seen := d.files[conf]; seen && (!f.Missing || conf == d.Scope.Identity) {
+		if f, seen := d.files[conf]; seen && (!f.Missing || conf != AgentConfig) {
 			d.add(d.agentCredential(conf))
 		}
 	}

@@ -17,6 +17,8 @@ func TestAgentIdentity(t *testing.T) {
 	conf := fact.File{Path: layout.AgentConfig, Kubeconfig: &fact.Kubeconfig{}}
 	other := running
 	other.KubernetesDir = "/srv/kubernetes"
+	own := running
+	own.Identity = layout.AgentConfig
 	named := running
 	named.Identity = "/srv/own.conf"
 	for name, c := range map[string]struct {
@@ -30,13 +32,13 @@ func TestAgentIdentity(t *testing.T) {
 		"of another cluster":    {other, []fact.Fact{conf}, "", ""},
 		"named":                 {named, []fact.Fact{fact.File{Path: "/srv/own.conf", Kubeconfig: &fact.Kubeconfig{}}}, "/srv/own.conf", "/srv/own.conf"},
 		"named and not there":   {named, []fact.Fact{fact.File{Path: "/srv/own.conf", Missing: true}}, "/srv/own.conf", "/srv/own.conf"},
-		"gone, and not named":   {running, []fact.Fact{fact.File{Path: layout.AgentConfig, Missing: true}}, layout.AgentConfig, ""},
+		"not made yet":          {own, []fact.Fact{fact.File{Path: layout.AgentConfig, Missing: true}}, layout.AgentConfig, ""},
 		"only an endpoint seen": {fact.Scope{Endpoints: []string{"192.0.2.10:6443"}}, nil, "", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := layout.Discover(c.scope, c.facts)
 			wanted := slices.ContainsFunc(l.Wants, func(w layout.Want) bool {
-				return w.Verb == layout.LookFile && w.Path == c.wants && w.Required == (c.wants == c.scope.Identity)
+				return w.Verb == layout.LookFile && w.Path == c.wants && w.Required == (c.wants != layout.AgentConfig)
 			})
 			if wanted != (c.wants != "") {
 				t.Errorf("wants %v", l.Wants)

@@ -16,6 +16,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"perennial.dev/perennial/internal/timeline"
 )
 
 // The names of the units, and where they are put.
@@ -176,10 +178,22 @@ func (o Options) look() []byte {
 	p.section("Service")
 	p.set("Type", "oneshot")
 	p.set("ExecStart", command(o.Program), "agent run --once")
+	p.note("They say what was seen; 1, 2 and 130 say that the look failed.")
+	p.set("SuccessExitStatus", seen()...)
 	p.note("A handover waits for watches, and for the kubelet.")
 	p.set("TimeoutStartSec", "1h")
 	o.works(&p)
 	return []byte(p.String())
+}
+
+// seen are the exit codes of a look that has seen something.
+func seen() (codes []string) {
+	for _, e := range timeline.ExitCodes {
+		if e.Code != timeline.ExitOK && e.Code != timeline.ExitFailed && e.Code != timeline.ExitUsage && e.Code != timeline.ExitInterrupted {
+			codes = append(codes, strconv.Itoa(e.Code))
+		}
+	}
+	return codes
 }
 
 func (o Options) timer() []byte {

@@ -28,11 +28,13 @@ func (a *Agent) act(ctx context.Context, look Look, d Decision) bool {
 	if ctx.Err() != nil {
 		return true
 	}
+	r, no := unfit(p, *d.Work)
 	if err != nil {
-		a.refuse(d.Key, refusal(err), d.Ends)
-		return false
+		if r, no = outage(p, *d.Work); !no {
+			r, no = refusal(err), true
+		}
 	}
-	if r, is := unfit(p, *d.Work); is {
+	if no {
 		a.refuse(d.Key, r, d.Ends)
 		return false
 	}
@@ -149,9 +151,9 @@ func (a *Agent) finish(ctx context.Context, cut Cut) (why []Block, finished bool
 	switch {
 	case ctx.Err() != nil:
 		return nil, false
-	case r.Code == Busy || r.Code == ClockSuspect || r.Code == JournalDamaged || err != nil && out.Plan == "":
+	case r.Code == Busy || r.Code == ClockSuspect || r.Code == JournalDamaged || err != nil && out.Result == "":
 		return refuse(r)
-	case err == nil && out.Plan == "":
+	case err == nil && out.Result == "":
 		err = errors.New("nothing is known of its outcome")
 	}
 	a.accept(finishing)

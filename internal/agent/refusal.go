@@ -52,7 +52,7 @@ func oneLine(err error) string { return strings.Join(strings.Fields(err.Error())
 
 // begun says whether a run has begun with the plan.
 func begun(out execute.Outcome, err error) bool {
-	return err == nil || out.Plan != "" && (out.Result != journal.Failed || len(out.Steps) > 0)
+	return err == nil || len(out.Steps) > 0 || out.Result != "" && out.Result != journal.Failed
 }
 
 // unfit is why a plan is not done unattended, however it came about.
@@ -69,14 +69,20 @@ func unfit(p plan.Plan, w Work) (Refusal, bool) {
 			return Refusal{Code: RestartForbidden, Why: fact.Text(s.Stop.Component + " is not restarted while nobody watches")}, true
 		}
 	}
-	if d := p.Decision; d != nil && d.Way == plan.InPlace && !d.Served && !w.InPlace {
-		why := "the API would be away for " + d.Outage.String()
-		for _, r := range d.Reasons {
-			why += "; " + r.Says
-		}
-		return Refusal{Code: HandoverImpossible, Why: fact.Text(why)}, true
+	return outage(p, w)
+}
+
+// outage is a refusal where the API would be away and that is not allowed now.
+func outage(p plan.Plan, w Work) (Refusal, bool) {
+	d := p.Decision
+	if d == nil || d.Way != plan.InPlace || d.Served || w.InPlace {
+		return Refusal{}, false
 	}
-	return Refusal{}, false
+	why := "the API would be away for " + d.Outage.String()
+	for _, r := range d.Reasons {
+		why += "; " + r.Says
+	}
+	return Refusal{Code: HandoverImpossible, Why: fact.Text(why)}, true
 }
 
 // longest is the longest time between two tries.

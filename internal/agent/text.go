@@ -83,7 +83,7 @@ func (s Status) next(out io.Writer) {
 		if why == "" && n.Due.After(s.At) {
 			why = "it is not due before"
 		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\n", when, fact.Text(n.What), day(n.Due), day(n.End), why)
+		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\n", when, fact.Text(n.What), date(n.Due), date(n.End), why)
 	}
 	_ = w.Flush() // into memory
 }
@@ -104,7 +104,7 @@ func (s Stop) todo() string {
 	return next
 }
 
-func day(t time.Time) string {
+func date(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}

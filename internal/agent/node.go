@@ -255,3 +255,12 @@ func (m *Machine) Publish(name string, data []byte) error {
 		return d.Put(name, data, host.Access{Mode: 0o644, UID: host.Private().UID, GID: host.Private().GID})
 	})
 }
+
+// Published is what such a file holds; fs.ErrNotExist where there is none.
+func (m *Machine) Published(name string) (data []byte, err error) {
+	err = m.disk(func(d *host.Disk) error {
+		data, err = d.ReadFile(name, host.FileLimit)
+		return err
+	})
+	return data, err
+}

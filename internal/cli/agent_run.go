@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"perennial.dev/perennial/internal/agent"
+	"perennial.dev/perennial/internal/policy"
+	"perennial.dev/perennial/internal/publish"
+	"perennial.dev/perennial/internal/report"
+	"perennial.dev/perennial/internal/timeline"
+)
+
+func newAgentRun(s Streams) *cobra.Command {
+	o, once := &agentOptions{}, false
+	cmd := &cobra.Command{
+		Use: "run", Short: "Run in the foreground, as a service does", Args: cobra.NoArgs,
+		Long: `Looks, acts as its settings allow, and sleeps, until it is ended. SIGHUP makes it
+read its settings and look at once; it also does where their file has changed.`,
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), s, once) },
+	}
+	o.addFlags(cmd)
+	cmd.Flags().BoolVar(&once, "once", false, "look once, do what is to be done now, and end; for a timer")
+	return cmd
+}
+
+func (o *agentOptions) run(ctx context.Context, s Streams, once bool) error {
+	m, err := o.machine(s)
+	if err != nil {
+		return err
+	}
+	small()
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	wake := make(chan struct{})
+	go func() {
+		for range hangup {
+			wake <- struct{}{}
+		}
+	}()
+	t := &told{machine: m, metrics: publish.NewMetrics(Version, runtime.Version(), m.Calendar.AsOf()), log: slog.New(logHandler(s))}
+	a := &agent.Agent{Node: m, Publish: t.metrics, Log: t.log, Version: Version, Wake: wake, After: t.after, Now: s.Now}
+	if once {
+		status, err := a.Once(ctx)
+		if err == nil && status.Exit(s.Now()) != timeline.ExitOK {
+			return exit{status.Exit(s.Now())}
+		}
+		return err
+	}
+	t.serve = func(ctx context.Context, addr string) error {
+		server, err := publish.NewServer(t.metrics, a)
+		if err != nil {
+			return err
+		}
+		return server.Serve(ctx, addr)
+	}
+	defer t.listen("")
+	return a.Run(ctx)
+}
+
+// small keeps little memory: what a look takes is given back after it, and a
+// collection more costs nothing that anybody waits for.
+func small() {
+	debug.SetGCPercent(30)
+	debug.SetMemoryLimit(24 << 20)
+}
+
+// logHandler writes lines of key=value. systemd's journal notes the time itself.
+func logHandler(s Streams) slog.Handler {
+	o := &slog.HandlerOptions{}
+	if s.Getenv("JOURNAL_STREAM") != "" {
+		o.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
+			if len(groups) == 0 && a.Key == slog.TimeKey {
+				return slog.Attr{}
+			}
+			return a
+		}
+	}
+	return slog.NewTextHandler(s.Err, o)
+}
+
+// told is what is kept up to date for those who want to know.
+type told struct {
+	machine *agent.Machine
+	metrics *publish.Metrics
+	log     *slog.Logger
+	serve   func(context.Context, string) error // nil: nobody is served
+	addr    string                              // that is served on
+	end     context.CancelFunc
+}
+
+// after is called after a look.
+func (t *told) after(p policy.Agent, line timeline.Timeline) error {
+	t.metrics.Acts(p.Act)
+	t.listen(p.Listen)
+	var errs []error
+	if p.Textfile != "" {
+		var text bytes.Buffer
+		errs = append(errs, t.metrics.WriteText(&text), t.machine.Publish(p.Textfile, text.Bytes()))
+	}
+	if p.Calendar != "" {
+		errs = append(errs, t.calendar(p.Calendar, line))
+	}
+	debug.FreeOSMemory()
+	return errors.Join(errs...)
+}
+
+// calendar leaves the file alone where no deadline has changed.
+func (t *told) calendar(name string, line timeline.Timeline) error {
+	var text bytes.Buffer
+	if err := report.Calendar(&text, line, report.CalendarOptions{}); err != nil {
+		return err
+	}
+	if old, err := t.machine.Published(name); err == nil && report.SameDeadlines(old, text.Bytes()) {
+		return nil
+	}
+	return t.machine.Publish(name, text.Bytes())
+}
+
+// listen serves on an address, and no longer on the one before; empty: on none.
+func (t *told) listen(addr string) {
+	if t.serve == nil || addr == t.addr {
+		return
+	}
+	if t.end != nil {
+		t.end()
+		t.end = nil
+	}
+	if t.addr = addr; addr == "" {
+		return
+	}
+	var ctx context.Context
+	ctx, t.end = context.WithCancel(context.Background())
+	go func() {
+		if err := t.serve(ctx, addr); err != nil {
+			t.log.Error("metrics are not served", "cause", err)
+		}
+	}()
+}

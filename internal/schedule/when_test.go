@@ -76,3 +76,84 @@ func TestWhenSpreads(t *testing.T) {
 		seen[turn.At] = true
 	}
 }
+
+// Nodes that wait for the same window keep apart in it, however often they ask,
+// and within its first half.
+func TestNodesKeepApartInAWindow(t *testing.T) {
+	rules := schedule.Rules{Spread: 12 * time.Hour, Reserve: 3 * 24 * time.Hour, Calendar: schedule.Calendar{
+		Windows: []schedule.Window{{Days: []time.Weekday{time.Sunday}, Start: schedule.Clock{Hour: 2}, Length: 4 * time.Hour, Zone: time.UTC}}}}
+	from, begin := instant(t, "2026-11-23T00:00:00Z"), instant(t, "2026-11-29T02:00:00Z")
+	seen := map[time.Time]bool{}
+	for _, node := range []string{"cp1", "cp2", "cp3", "cp4", "cp5"} {
+		task := schedule.Task{ID: node + "/apiserver", From: from, End: instant(t, "2027-02-23T00:00:00Z")}
+		own := begin.Add(schedule.Jitter(node, task.ID, 2*time.Hour))
+		for _, now := range []time.Time{from.AddDate(0, -1, 0), from, begin, own.Add(-time.Second), own} {
+			turn, ok := rules.When(node, task, nil, now)
+			if !ok || !turn.At.Equal(own) || turn.Outside || now.Before(own) != strings.Contains(turn.Because, "after the window opens, so that") {
+				t.Errorf("%s asks at %s: %v %+v, want %s", node, now, ok, turn, own)
+			}
+		}
+		if now := own.Add(time.Hour); seen[own] {
+			t.Errorf("%s at the moment of another", node)
+		} else if turn, _ := rules.When(node, task, nil, now); !turn.At.Equal(now) {
+			t.Errorf("%s, late, waits until %s", node, turn.At)
+		}
+		seen[own] = true
+
+		// What becomes due while the window is open has been spread already.
+		task.From, task.End = begin.Add(-time.Minute), begin.Add(10*time.Minute)
+		rules := rules
+		rules.Reserve = -1
+		due := task.From.Add(schedule.Jitter(node, task.ID, 11*time.Minute/2))
+		if turn, ok := rules.When(node, task, nil, begin.Add(6*time.Minute)); due.After(begin) && (!ok || !turn.At.Equal(begin.Add(6*time.Minute))) {
+			t.Errorf("%s: %v %+v", node, ok, turn)
+		}
+	}
+	// Its own moment is not after the reserve begins.
+	task := schedule.Task{ID: "cp1/apiserver", From: from, End: begin.Add(3*24*time.Hour + time.Minute)}
+	if turn, ok := rules.When("cp1", task, nil, from); !ok || turn.Outside || turn.At.Before(begin) || turn.At.After(begin.Add(time.Minute)) {
+		t.Errorf("%v %+v", ok, turn)
+	}
+}
+
+// A change that the record has in the future was made by a wrong clock.
+func TestRecordsAheadOfTheClock(t *testing.T) {
+	now := instant(t, "2026-11-22T10:00:00Z")
+	rules := schedule.Rules{PerDay: 1}
+	turn, ok := rules.When("cp1", schedule.Task{ID: "cp1/apiserver", From: now.AddDate(0, -1, 0)}, []time.Time{now.AddDate(4, 0, 0), now.Add(time.Minute)}, now)
+	if !ok || !turn.At.Equal(now) {
+		t.Errorf("%v %+v", ok, turn)
+	}
+}
+
+// Two years of a credential that is due every ninety days: each change is made in
+// a window, on a day that is none of those off, and not one is left out.
+func TestTwoYearsOfChanges(t *testing.T) {
+	berlin := zone(t, "Europe/Berlin")
+	rules := schedule.Rules{Spread: 12 * time.Hour, Reserve: 3 * 24 * time.Hour, PerDay: 1, Calendar: schedule.Calendar{
+		Windows: []schedule.Window{{Days: []time.Weekday{time.Saturday, time.Sunday}, Start: schedule.Clock{Hour: 2, Minute: 30}, Length: 3 * time.Hour, Zone: berlin}},
+		Never:   []schedule.Never{{From: day(t, "12-20"), Until: day(t, "01-06")}, {From: day(t, "02-29"), Until: day(t, "02-29")}},
+	}}
+	issued := instant(t, "2027-01-01T00:00:00Z")
+	var made []time.Time
+	for issued.Before(instant(t, "2029-01-01T00:00:00Z")) {
+		task := schedule.Task{ID: "cp1/apiserver", From: issued.AddDate(0, 0, 60), End: issued.AddDate(0, 0, 90)}
+		var at time.Time
+		for now := issued; at.IsZero(); now = now.Add(5 * time.Minute) {
+			if turn, ok := rules.When("cp1", task, made, now); !ok || turn.Outside {
+				t.Fatalf("at %s: %v %+v", now, ok, turn)
+			} else if !turn.At.After(now) {
+				at = now
+			}
+		}
+		shown := at.In(berlin)
+		clock := shown.Format("15:04")
+		if d := shown.Weekday(); d != time.Saturday && d != time.Sunday || clock < "02:30" || clock > "05:30" || at.Before(task.From) || at.After(task.From.AddDate(0, 0, 25)) {
+			t.Errorf("issued %s, changed %s", issued, shown)
+		}
+		made, issued = append(made, at), at
+	}
+	if len(made) != 12 {
+		t.Errorf("%d changes: %v", len(made), made)
+	}
+}

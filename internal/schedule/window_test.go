@@ -46,6 +46,13 @@ func TestNextOpening(t *testing.T) {
 		c.Never = []schedule.Never{{From: day(t, from), Until: day(t, until)}}
 		return c
 	}
+	holidays := []schedule.Never{{From: day(t, "2026-12-24"), Until: day(t, "2026-12-26")}}
+	two := func(begin, second int, lengths ...time.Duration) schedule.Calendar {
+		c := night(time.UTC, begin, 0, lengths[0])
+		c.Windows = append(c.Windows, night(time.UTC, second, 0, lengths[1]).Windows...)
+		return c
+	}
+	overlapping, touching := two(2, 3, 2*time.Hour, 3*time.Hour), two(4, 2, time.Hour, 2*time.Hour)
 	for name, c := range map[string]struct {
 		calendar        schedule.Calendar
 		at, begin, ends string // none opens where both are empty
@@ -74,8 +81,21 @@ func TestNextOpening(t *testing.T) {
 		"not in other years":       {without(night(time.UTC, 2, 0, time.Hour), "02-29", "02-29"), "2027-02-28T12:00:00Z", "2027-03-01T02:00:00Z", "2027-03-01T03:00:00Z"},
 		"never":                    {without(night(berlin, 2, 0, time.Hour), "01-01", "12-31"), "2026-11-22T00:00:00Z", "", ""},
 
-		"without windows":           {schedule.Calendar{}, "2026-11-22T05:00:00Z", "2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z"},
-		"without windows, days off": {schedule.Calendar{Zone: berlin, Never: []schedule.Never{{From: day(t, "2026-12-24"), Until: day(t, "2026-12-26")}}}, "2026-12-24T05:00:00Z", "2026-12-26T23:00:00Z", "2026-12-27T23:00:00Z"},
+		"without windows":              {schedule.Calendar{}, "2026-11-22T05:00:00Z", "2026-11-22T00:00:00Z", "2026-12-23T05:00:00Z"},
+		"without windows, days off":    {schedule.Calendar{Zone: berlin, Never: holidays}, "2026-12-24T05:00:00Z", "2026-12-26T23:00:00Z", "2027-01-26T23:00:00Z"},
+		"without windows, soon closed": {schedule.Calendar{Zone: berlin, Never: holidays}, "2026-12-01T05:00:00Z", "2026-11-30T23:00:00Z", "2026-12-23T23:00:00Z"},
+
+		"a day off in the middle":       {without(night(berlin, 22, 0, 60*time.Hour, time.Friday), "2026-12-26", "2026-12-26"), "2026-12-25T21:30:00Z", "2026-12-25T21:00:00Z", "2026-12-25T23:00:00Z"},
+		"and the window goes on":        {without(night(berlin, 22, 0, 60*time.Hour, time.Friday), "2026-12-26", "2026-12-26"), "2026-12-26T12:00:00Z", "2026-12-26T23:00:00Z", "2026-12-28T09:00:00Z"},
+		"it is open before it is over":  {overlapping, "2026-11-22T03:30:00Z", "2026-11-22T02:00:00Z", "2026-11-22T06:00:00Z"},
+		"since the first of them":       {overlapping, "2026-11-22T05:30:00Z", "2026-11-22T02:00:00Z", "2026-11-22T06:00:00Z"},
+		"the longer one began later":    {overlapping, "2026-11-22T02:30:00Z", "2026-11-22T02:00:00Z", "2026-11-22T06:00:00Z"},
+		"one ends as the other begins":  {touching, "2026-11-22T02:30:00Z", "2026-11-22T02:00:00Z", "2026-11-22T05:00:00Z"},
+		"Saturday ends an hour earlier": {night(zone(t, "America/Nuuk"), 23, 30, time.Hour, time.Saturday), "2027-03-27T12:00:00Z", "2027-03-28T01:00:00Z", "2027-03-28T02:00:00Z"},
+		"and Sunday's is on Sunday":     {night(zone(t, "America/Nuuk"), 23, 30, time.Hour, time.Sunday), "2027-03-27T12:00:00Z", "2027-03-29T00:30:00Z", "2027-03-29T01:30:00Z"},
+		"over the hour that is missing": {night(berlin, 23, 30, 23*time.Hour+45*time.Minute, time.Saturday), "2027-03-28T22:05:00Z", "2027-03-27T22:30:00Z", "2027-03-28T22:15:00Z"},
+		"a day without midnight":        {night(zone(t, "America/Santiago"), 0, 0, time.Hour), "2027-09-04T12:00:00Z", "2027-09-05T04:00:00Z", "2027-09-05T05:00:00Z"},
+		"and one off":                   {without(night(zone(t, "America/Santiago"), 23, 0, 26*time.Hour, time.Saturday), "2027-09-05", "2027-09-05"), "2027-09-05T04:00:00Z", "2027-09-06T03:00:00Z", "2027-09-06T05:00:00Z"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, ok := c.calendar.Next(instant(t, c.at))

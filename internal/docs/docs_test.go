@@ -29,6 +29,8 @@ var generated = map[string]func(*testing.T) string{
 	"sources":    sources,
 	"excerpt":    excerpt,
 	"preflights": preflights,
+	"metrics":    metrics,
+	"alerts":     alerts,
 }
 
 var part = regexp.MustCompile(`(?s)<!-- generated: ([a-z-]+) -->\n(.*?)<!-- end -->`)

@@ -103,14 +103,20 @@ type Work struct {
 type Publisher interface {
 	// Looked takes in what a look found, and the sources that served it.
 	Looked(line timeline.Timeline, sources []string)
+	// Took says how long the look took.
+	Took(time.Duration)
 	// Changed counts a step by its verb and outcome.
 	Changed(verb, outcome string)
 	// Stopped says whether nothing is changed any more until a person has looked.
 	Stopped(stopped bool)
 	// PersonNeeded is for what a person is needed now, by code: all of it.
 	PersonNeeded(codes map[fact.ID][]string)
-	// SettingsValid says whether the settings could be read.
+	// Planned says what is done next by itself, and when: all of it.
+	Planned(next map[fact.ID]time.Time)
+	// SettingsValid says whether the settings could be read; Acts, whether those in
+	// force let it change what is due.
 	SettingsValid(valid bool)
+	Acts(acts bool)
 }
 
 // Agent is the loop with what it works with. Start it with Run or Once, one at a

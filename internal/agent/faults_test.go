@@ -126,7 +126,7 @@ func TestFaults(t *testing.T) {
 				c.ends(m)
 				wait(t, "2027-08-11T18:30:00Z")
 				compare(t, m.changed, c.goesOn+" renew apiserver")
-				if len(a.told.people) != 0 || a.status().Exit(m.now()) != 0 || !a.told.valid {
+				if len(a.told.people) != 0 || a.status().Exit(m.now()) != 0 || !a.told.valid || !a.told.acts || a.told.planned["cp1/apiserver"] != a.status().Next[0].At {
 					t.Errorf("it is over: %v, exit code %d", a.told.people, a.status().Exit(m.now()))
 				}
 			})

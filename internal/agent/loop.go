@@ -91,6 +91,7 @@ func (a *Agent) turn(ctx context.Context) (again bool, wake time.Time) {
 	if ctx.Err() != nil {
 		return false, wake
 	}
+	began := time.Now()
 	look, err := a.Node.Look(ctx, m.settings.Policy)
 	if err != nil {
 		if ctx.Err() == nil {
@@ -99,6 +100,7 @@ func (a *Agent) turn(ctx context.Context) (again bool, wake time.Time) {
 		return false, wake
 	}
 	a.say(slog.LevelError, "the node cannot be looked at", "")
+	a.Publish.Took(time.Since(began))
 	s := Situation{Now: a.now(), Look: look, Agent: m.settings.Policy.Agent, Began: past.Began, Refusals: m.refusals, Blocks: append(a.blocks(look), blocks...)}
 	a.looked(s)
 	return a.follow(ctx, s)
@@ -160,6 +162,7 @@ func (a *Agent) readSettings(ctx context.Context) {
 	}
 	a.say(slog.LevelError, "the settings cannot be read", m.invalid, "then", kept)
 	a.Publish.SettingsValid(m.invalid == "")
+	a.Publish.Acts(m.settings.Policy.Agent.Act)
 	a.report(func(h *health) { h.valid, h.why = m.invalid == "", m.invalid })
 }
 

@@ -290,6 +290,8 @@ type told struct {
 	stopped bool
 	valid   bool
 	changes map[string]int
+	planned map[fact.ID]time.Time
+	acts    bool
 }
 
 func (p *told) Looked(line timeline.Timeline, _ []string) { p.line = line }
@@ -297,6 +299,9 @@ func (p *told) Changed(verb, outcome string)              { p.changes[verb+" "+o
 func (p *told) Stopped(stopped bool)                      { p.stopped = stopped }
 func (p *told) PersonNeeded(codes map[fact.ID][]string)   { p.people = codes }
 func (p *told) SettingsValid(valid bool)                  { p.valid = valid }
+func (p *told) Took(time.Duration)                        {}
+func (p *told) Planned(next map[fact.ID]time.Time)        { p.planned = next }
+func (p *told) Acts(acts bool)                            { p.acts = acts }
 
 // needed says whether a person is needed for a code.
 func (p *told) needed(code Code) bool {

@@ -108,6 +108,13 @@ func (a *Agent) tell(s Situation, d Decision) Decision {
 	}
 	a.say(slog.LevelError, "the state cannot be written", m.unwritable)
 	a.call(d.Person)
+	planned := map[fact.ID]time.Time{}
+	for _, n := range d.Next {
+		if first, known := planned[n.ID]; !n.At.IsZero() && (!known || n.At.Before(first)) {
+			planned[n.ID] = n.At
+		}
+	}
+	a.Publish.Planned(planned)
 	return d
 }
 

@@ -52,9 +52,9 @@ func (s Status) first(now time.Time) string {
 		does = "changes what is due"
 	}
 	if s.Silent(now) {
-		return fmt.Sprintf("%s: no agent has looked since %s; it should every %s.", s.Node, stamp(s.Looked), s.Every)
+		return fmt.Sprintf("%s: no agent has looked since %s; it should every %s.", s.Node, stamp(s.Looked), span(s.Every.Duration))
 	}
-	return fmt.Sprintf("%s: the agent %s; it looked at %s and does every %s.", s.Node, does, stamp(s.Looked), s.Every)
+	return fmt.Sprintf("%s: the agent %s; it looked at %s and does every %s.", s.Node, does, stamp(s.Looked), span(s.Every.Duration))
 }
 
 func (s Status) people(w io.Writer) {
@@ -116,4 +116,15 @@ func stamp(t time.Time) string {
 		return "never"
 	}
 	return t.UTC().Format("2006-01-02 15:04:05 UTC")
+}
+
+// span is a duration without the parts that are nought.
+func span(d time.Duration) string {
+	text := d.String()
+	for _, nought := range []string{"m0s", "h0m"} {
+		if strings.HasSuffix(text, nought) {
+			text = text[:len(text)-2]
+		}
+	}
+	return text
 }

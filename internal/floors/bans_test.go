@@ -27,7 +27,7 @@ var plants = []planted{
 	{ban: "imports", pkg: "internal/cli", guilty: `import "perennial.dev/perennial/internal/floors"`, good: `import "perennial.dev/perennial/internal/source"`, found: "internal/floors"},
 	{ban: "imports", pkg: floor1, guilty: `import "perennial.dev/perennial/internal/nowhere"`, found: "internal/nowhere"},
 	{ban: "modules", pkg: floor1, guilty: `import "github.com/some/thing"`, good: `import "encoding/json"`, found: "github.com/some/thing"},
-	{ban: "modules", pkg: "internal/policy", guilty: `import "go.yaml.in/yaml/v3"`, good: `import "sigs.k8s.io/yaml"`, found: "go.yaml.in/yaml/v3"},
+	{ban: "modules", pkg: "internal/policy", guilty: `import "sigs.k8s.io/yaml"`, good: `import "go.yaml.in/yaml/v3"`, found: "sigs.k8s.io/yaml"},
 	{ban: "beside", pkg: "lab/internal/clock", guilty: `import "perennial.dev/perennial/internal/fact"`, good: `import "perennial.dev/perennial/lab/internal/layout"`, found: "internal/fact"},
 	{ban: "machine", pkg: floor1, guilty: `import "os"`, good: `import "path"`, found: "import of os"},
 	{ban: "machine", pkg: floor1, guilty: `import "os/exec"`, found: "import of os/exec"},

@@ -3,18 +3,12 @@
 package policy
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"path"
+	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
-
-	"sigs.k8s.io/yaml"
 
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/finding"
@@ -23,48 +17,56 @@ import (
 // Kind is the kind of the configuration file.
 const Kind = "Config"
 
-// file is the configuration as written. Every scalar but the kind of the
-// thing is a string, so that a mistake can be named with its place.
+// file is the configuration as written. docs/schema/config.v1alpha1.json has the
+// same fields.
 type file struct {
-	APIVersion string       `json:"apiVersion"`
-	Kind       string       `json:"kind"`
+	APIVersion word         `json:"apiVersion,omitzero"`
+	Kind       word         `json:"kind,omitzero"`
 	Due        dueFile      `json:"due"`
-	Support    string       `json:"support"`
+	Support    word         `json:"support,omitzero"`
 	Accepted   []acceptFile `json:"accepted"`
 	Keepers    []keeperFile `json:"keepers"`
-	Copies     []string     `json:"copies"`
+	Copies     []word       `json:"copies"`
+	Agent      agentFile    `json:"agent"`
 }
 
 type dueFile struct {
-	Renewed struct {
-		Left   string `json:"left"`
-		AtMost string `json:"atMost"`
-	} `json:"renewed"`
-	SelfRenewed struct {
-		Gone  string `json:"gone"`
-		Slack string `json:"slack"`
-	} `json:"selfRenewed"`
-	TrustAnchor string `json:"trustAnchor"`
-	Support     string `json:"support"`
+	Renewed     renewedFile     `json:"renewed"`
+	SelfRenewed selfRenewedFile `json:"selfRenewed"`
+	TrustAnchor word            `json:"trustAnchor,omitzero"`
+	Support     word            `json:"support,omitzero"`
+}
+
+type renewedFile struct {
+	Left   word `json:"left,omitzero"`
+	AtMost word `json:"atMost,omitzero"`
+}
+
+type selfRenewedFile struct {
+	Gone  word `json:"gone,omitzero"`
+	Slack word `json:"slack,omitzero"`
 }
 
 type acceptFile struct {
-	Code   string `json:"code"`
-	ID     string `json:"id"`
-	Reason string `json:"reason"`
-	Until  string `json:"until"`
+	Code   word `json:"code,omitzero"`
+	ID     word `json:"id,omitzero"`
+	Reason word `json:"reason,omitzero"`
+	Until  word `json:"until,omitzero"`
 }
 
 type keeperFile struct {
-	ID     string `json:"id"`
-	Keeper string `json:"keeper"`
-	Class  string `json:"class"`
+	ID     word `json:"id,omitzero"`
+	Keeper word `json:"keeper,omitzero"`
+	Class  word `json:"class,omitzero"`
 }
 
 // Parse reads a configuration (YAML or JSON). What it does not set stays as in
-// Default. It is strict: an unknown or repeated field, a unit that cannot be
-// read, an acceptance without reason or date are errors that name the line or
-// the field.
+// Default. It is strict: an unknown or repeated field, a value that cannot be
+// read, an acceptance without reason or date are errors. All of them are found:
+// the error is Mistakes, each with its line and column.
+//
+// Time zones are looked up by time.LoadLocation: in the machine's own data, or
+// in what the program brings along. Nothing else comes from the machine.
 //
 //	apiVersion: perennial.dev/v1alpha1
 //	kind: Config
@@ -85,185 +87,170 @@ type keeperFile struct {
 //	  class: renewed
 //	copies:                                   # of admin.conf, beside ~/.kube/config
 //	- /srv/ci/kubeconfig
+//	agent:
+//	  act: true
+//	  every: 5m
+//	  windows:
+//	  - {days: "Sat,Sun", start: 02:00, length: 4h, zone: Europe/Berlin}
+//	  never:
+//	  - {from: 12-20, until: 01-06}
+//	  zone: Europe/Berlin                     # of never, and of windows that name none
+//	  spread: 12h
+//	  reserve: 3d                             # or never
+//	  perDay: 4
+//	  restart: {apiServer: handover, others: always}
+//	  leave: [cp1/admin.conf, "*/front-proxy-*"]
+//	  listen: 127.0.0.1:9464                  # or none
+//	  textfile: /var/lib/node_exporter/perennial.prom
+//	  calendar: /var/lib/perennial/state/deadlines.ics
 func Parse(data []byte) (Policy, error) {
-	f, err := decode(data)
-	if err != nil {
-		return Policy{}, err
-	}
-	return f.policy()
-}
-
-func decode(data []byte) (file, error) {
+	r := &reader{}
 	var f file
-	if len(bytes.TrimSpace(data)) == 0 {
-		return f, errors.New("the configuration is empty")
+	if top, ok := r.document(data); ok {
+		r.read(top, reflect.ValueOf(&f).Elem(), place{})
 	}
-	if err := oneDocument(data); err != nil {
-		return f, err
+	if other := r.anotherKind(f); other || f.APIVersion.at == (place{}) {
+		return Policy{}, r.err()
 	}
-	body, err := yaml.YAMLToJSONStrict(data)
-	if err != nil {
-		return f, tidy(err)
-	}
-	dec := json.NewDecoder(bytes.NewReader(body))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&f); err != nil {
-		return f, explain(err, data)
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return f, errors.New("the configuration has more than one value")
-	}
-	return f, nil
-}
-
-// tidy turns an error of the YAML parser into one line.
-func tidy(err error) error {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	text = strings.TrimPrefix(text, "unmarshal errors:\n")
-	lines := strings.Split(text, "\n")
-	for i, l := range lines {
-		lines[i] = fact.Text(strings.TrimSpace(l)).String()
-	}
-	return errors.New(strings.Join(lines, "; "))
-}
-
-// oneDocument refuses a second YAML document: the parser reads the first only,
-// and a setting that is silently left out is worse than an error.
-func oneDocument(data []byte) error {
-	content := false
-	for n, l := range strings.Split(string(data), "\n") {
-		l = strings.TrimRight(l, " \t\r")
-		switch {
-		case (l == "---" || strings.HasPrefix(l, "--- ")) && content:
-			return fmt.Errorf("line %d: a second document starts here; a configuration is one", n+1)
-		case l != "" && l != "---" && !strings.HasPrefix(l, "#"):
-			content = true
-		}
-	}
-	return nil
-}
-
-// explain turns an error of package json into the user's words.
-func explain(err error, data []byte) error {
-	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		field := wrong.Field
-		if field == "" {
-			return errors.New("the configuration is not a map of fields")
-		}
-		want := "text, in quotes if need be"
-		switch wrong.Type.Kind().String() {
-		case "struct":
-			want = "a map of fields"
-		case "slice":
-			want = "a list"
-		}
-		return fmt.Errorf("%s: want %s, not a %s", field, want, wrong.Value)
-	}
-	if quoted, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		name, unquoteErr := strconv.Unquote(quoted)
-		if unquoteErr != nil {
-			name = quoted
-		}
-		return fmt.Errorf("%sunknown field %q", lineOf(name, data), fact.Text(name))
-	}
-	return errors.New(fact.Text(err.Error()).String())
-}
-
-// lineOf finds the only line that sets the field, as "line 7: ".
-func lineOf(field string, data []byte) string {
-	found := 0
-	for n, l := range strings.Split(string(data), "\n") {
-		l = strings.TrimLeft(l, " \t-{")
-		if !strings.HasPrefix(l, field+":") {
-			continue
-		}
-		if found != 0 {
-			return ""
-		}
-		found = n + 1
-	}
-	if found == 0 {
-		return ""
-	}
-	return fmt.Sprintf("line %d: ", found)
-}
-
-func (f file) policy() (Policy, error) {
-	p := Default()
-	if f.APIVersion != finding.APIVersion {
-		return p, fmt.Errorf("apiVersion: want %s, not %q", finding.APIVersion, fact.Text(f.APIVersion))
-	}
-	if f.Kind != Kind {
-		return p, fmt.Errorf("kind: want %s, not %q", Kind, fact.Text(f.Kind))
-	}
-	err := errors.Join(
-		set(&p.Renewed.Left, f.Due.Renewed.Left, "due.renewed.left", ParsePart),
-		set(&p.Renewed.AtMost, f.Due.Renewed.AtMost, "due.renewed.atMost", ParseDuration),
-		set(&p.SelfRenewed.Gone, f.Due.SelfRenewed.Gone, "due.selfRenewed.gone", ParsePart),
-		set(&p.SelfRenewed.Slack, f.Due.SelfRenewed.Slack, "due.selfRenewed.slack", ParsePart),
-		set(&p.TrustAnchor, f.Due.TrustAnchor, "due.trustAnchor", ParseDuration),
-		set(&p.Support.Before, f.Due.Support, "due.support", ParseDuration),
-		set(&p.Support.Counts, f.Support, "support", parseSupport),
-	)
-	for i, a := range f.Accepted {
-		accepted, acceptErr := a.acceptance(fmt.Sprintf("accepted[%d]", i))
-		p.Accepted = append(p.Accepted, accepted)
-		err = errors.Join(err, acceptErr)
-	}
-	for i, k := range f.Keepers {
-		rule, keeperErr := k.rule(fmt.Sprintf("keepers[%d]", i))
-		p.Keepers = append(p.Keepers, rule)
-		err = errors.Join(err, keeperErr)
-	}
-	for i, c := range f.Copies {
-		if !path.IsAbs(c) || path.Clean(c) != c || strings.ContainsAny(c, "*\x00") {
-			err = errors.Join(err, fmt.Errorf("copies[%d]: %q: want the absolute path of a file", i, fact.Text(c)))
-		}
-	}
-	p.Copies = f.Copies
-	if err != nil {
+	p := r.policy(f)
+	if err := r.err(); err != nil {
 		return Policy{}, err
 	}
 	return p, nil
 }
 
-// set parses a value that was given; one that was not keeps its default.
-func set[T any](to *T, value, field string, parse func(string) (T, error)) error {
-	if value == "" {
-		return nil
+// anotherKind says whether this is a file of another kind or version. Then what
+// else is wrong with it says nothing.
+func (r *reader) anotherKind(f file) bool {
+	for _, must := range []struct {
+		is   word
+		want string
+	}{{f.APIVersion, finding.APIVersion}, {f.Kind, Kind}} {
+		if must.is.state == given && must.is.value != must.want {
+			r.found = nil
+			r.wrong(must.is.at, "want %s, not %s", must.want, quoted(must.is.value))
+			return true
+		}
 	}
-	parsed, err := parse(value)
+	return false
+}
+
+func (r *reader) policy(f file) Policy {
+	p := Default()
+	required(r, f.APIVersion, finding.APIVersion)
+	required(r, f.Kind, Kind)
+	set(r, &p.Renewed.Left, f.Due.Renewed.Left, ParsePart)
+	set(r, &p.Renewed.AtMost, f.Due.Renewed.AtMost, ParseDuration)
+	set(r, &p.SelfRenewed.Gone, f.Due.SelfRenewed.Gone, ParsePart)
+	set(r, &p.SelfRenewed.Slack, f.Due.SelfRenewed.Slack, ParsePart)
+	set(r, &p.TrustAnchor, f.Due.TrustAnchor, ParseDuration)
+	set(r, &p.Support.Before, f.Due.Support, ParseDuration)
+	set(r, &p.Support.Counts, f.Support, parseSupport)
+	for _, a := range f.Accepted {
+		p.Accepted = append(p.Accepted, r.acceptance(a))
+	}
+	for _, k := range f.Keepers {
+		p.Keepers = append(p.Keepers, r.keeper(k))
+	}
+	for _, c := range f.Copies {
+		p.Copies = append(p.Copies, "")
+		required(r, c, "an absolute path")
+		set(r, &p.Copies[len(p.Copies)-1], c, parsePath)
+	}
+	p.Agent = r.agent(f.Agent)
+	return p
+}
+
+// set parses a value that was given; one that was not keeps its default.
+func set[T any](r *reader, to *T, from word, parse func(string) (T, error)) {
+	if from.state != given {
+		return
+	}
+	parsed, err := parse(from.value)
 	if err != nil {
-		return fmt.Errorf("%s: %w", field, err)
+		r.wrong(from.at, "%s", err)
+		return
 	}
 	*to = parsed
-	return nil
+}
+
+// required complains about a value that is not there.
+func required(r *reader, v word, want string) {
+	if v.state == absent {
+		r.wrong(v.at, "is required: %s", want)
+	}
+}
+
+// parseText takes a text that must not be empty.
+func parseText(want string) func(string) (string, error) {
+	return func(s string) (string, error) {
+		if s = strings.TrimSpace(s); s == "" {
+			return "", fmt.Errorf("is required: %s", want)
+		}
+		return s, nil
+	}
+}
+
+// oneOf takes one of some words.
+func oneOf[T ~string](all ...T) func(string) (T, error) {
+	return func(s string) (T, error) {
+		if slices.Contains(all, T(s)) {
+			return T(s), nil
+		}
+		return "", fmt.Errorf("%s: want %s", quoted(s), either(all))
+	}
+}
+
+// either lists words as "a, b or c".
+func either[T ~string](all []T) string {
+	var b strings.Builder
+	for i, w := range all {
+		switch {
+		case i > 0 && i == len(all)-1:
+			b.WriteString(" or ")
+		case i > 0:
+			b.WriteString(", ")
+		}
+		b.WriteString(string(w))
+	}
+	return b.String()
 }
 
 func parseSupport(s string) (bool, error) {
-	switch s {
-	case "due", "notice":
-		return s == "due", nil
-	}
-	return false, fmt.Errorf("%q: want notice or due", fact.Text(s))
+	v, err := oneOf("notice", "due")(s)
+	return v == "due", err
 }
 
-func (a acceptFile) acceptance(field string) (Acceptance, error) {
-	out := Acceptance{Code: finding.Code(a.Code), ID: a.ID, Reason: strings.TrimSpace(a.Reason)}
-	var err error
-	if _, known := finding.Explain(out.Code); !known {
-		err = fmt.Errorf("%s.code: %q is no code; `perennial explain` lists them", field, fact.Text(a.Code))
+func parsePath(s string) (string, error) {
+	if !path.IsAbs(s) || path.Clean(s) != s || s == "/" || strings.Contains(s, "*") || fact.Text(s).String() != s {
+		return "", fmt.Errorf("%s: want the absolute path of a file", quoted(s))
 	}
-	if out.ID == "" {
-		err = errors.Join(err, fmt.Errorf("%s.id: is required; a name such as cp1/apiserver, or * for all", field))
+	return s, nil
+}
+
+const (
+	wantID     = "a name such as cp1/apiserver, or a pattern in which * stands for anything"
+	wantReason = "it is what the next reader will ask"
+	wantUntil  = "a day such as 2027-06-01"
+)
+
+func (r *reader) acceptance(a acceptFile) (out Acceptance) {
+	required(r, a.Code, "what `perennial explain` lists")
+	required(r, a.ID, wantID)
+	required(r, a.Reason, wantReason)
+	required(r, a.Until, wantUntil)
+	set(r, &out.Code, a.Code, parseCode)
+	set(r, &out.ID, a.ID, parseText(wantID))
+	set(r, &out.Reason, a.Reason, parseText(wantReason))
+	set(r, &out.Until, a.Until, ParseDate)
+	return out
+}
+
+func parseCode(s string) (finding.Code, error) {
+	if _, known := finding.Explain(finding.Code(s)); !known {
+		return "", fmt.Errorf("%s is no code; `perennial explain` lists them", quoted(s))
 	}
-	if out.Reason == "" {
-		err = errors.Join(err, fmt.Errorf("%s.reason: is required; it is what the next reader will ask", field))
-	}
-	if a.Until == "" {
-		return out, errors.Join(err, fmt.Errorf("%s.until: is required; a day such as 2027-06-01", field))
-	}
-	return out, errors.Join(err, set(&out.Until, a.Until, field+".until", ParseDate))
+	return finding.Code(s), nil
 }
 
 var (
@@ -274,27 +261,13 @@ var (
 	keptClasses = []finding.Class{finding.Renewed, finding.SelfRenewed, finding.TrustAnchor}
 )
 
-func (k keeperFile) rule(field string) (KeeperRule, error) {
-	out := KeeperRule{ID: k.ID, Keeper: finding.Keeper(k.Keeper), Class: finding.Class(k.Class)}
-	var err error
-	if out.ID == "" {
-		err = fmt.Errorf("%s.id: is required; a name such as cp1/kubelet.conf, or a pattern with *", field)
-	}
-	if !slices.Contains(keepers, out.Keeper) {
-		err = errors.Join(err, fmt.Errorf("%s.keeper: %q: want one of %s", field, fact.Text(k.Keeper), list(keepers)))
-	}
-	if out.Class != "" && !slices.Contains(keptClasses, out.Class) {
-		err = errors.Join(err, fmt.Errorf("%s.class: %q: want one of %s", field, fact.Text(k.Class), list(keptClasses)))
-	}
-	return out, err
-}
-
-func list[T ~string](all []T) string {
-	words := make([]string, len(all))
-	for i, w := range all {
-		words[i] = string(w)
-	}
-	return strings.Join(words, ", ")
+func (r *reader) keeper(k keeperFile) (out KeeperRule) {
+	required(r, k.ID, wantID)
+	required(r, k.Keeper, either(keepers))
+	set(r, &out.ID, k.ID, parseText(wantID))
+	set(r, &out.Keeper, k.Keeper, oneOf(keepers...))
+	set(r, &out.Class, k.Class, oneOf(keptClasses...))
+	return out
 }
 
 // until writes the day or instant.

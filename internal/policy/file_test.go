@@ -3,12 +3,19 @@
 package policy
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/finding"
+	"perennial.dev/perennial/internal/schedule"
 )
 
 const head = "apiVersion: perennial.dev/v1alpha1\nkind: Config\n"
@@ -69,54 +76,6 @@ func TestAnEmptyConfigIsTheDefault(t *testing.T) {
 	}
 }
 
-func TestParseRefuses(t *testing.T) {
-	cases := []struct{ name, body, want string }{
-		{"nothing", " \n", "the configuration is empty"},
-		{"no map", "- a\n", "the configuration is not a map of fields"},
-		{"no version", "kind: Config\n", `apiVersion: want perennial.dev/v1alpha1, not ""`},
-		{"another version", "apiVersion: perennial.dev/v2\nkind: Config\n", `apiVersion: want perennial.dev/v1alpha1, not "perennial.dev/v2"`},
-		{"another kind", "apiVersion: perennial.dev/v1alpha1\nkind: Timeline\n", `kind: want Config, not "Timeline"`},
-		{"a field at the top", head + "accept: []\n", `line 3: unknown field "accept"`},
-		{"a field below", head + "accepted:\n- code: SupportEnds\n  untill: 2027-01-01\n", `line 5: unknown field "untill"`},
-		{"a field in a flow map", head + "due:\n  renewed: {\n    part: 1/3}\n", `line 5: unknown field "part"`},
-		{"a field twice, then unknown", head + "due:\n  renewed:\n    x: 1\n  selfRenewed:\n    x: 1\n", `unknown field "x"`},
-		{"a repeated field", head + "support: due\nsupport: notice\n", "line 4: key \"support\" already set in map"},
-		{"a number", head + "due:\n  trustAnchor: 365\n", "due.trustAnchor: want text, in quotes if need be, not a number"},
-		{"a list for a map", head + "due: []\n", "due: want a map of fields, not a array"},
-		{"a map for a list", head + "accepted: {}\n", "accepted: want a list, not a object"},
-		{"a bad unit", head + "due:\n  trustAnchor: 1y\n", `due.trustAnchor: "1y" is not a duration: want days such as 90d or hours such as 2160h`},
-		{"a negative", head + "due:\n  trustAnchor: -1h\n", `due.trustAnchor: "-1h" is not a duration: want days such as 90d or hours such as 2160h`},
-		{"too long", head + "due:\n  trustAnchor: 9999999d\n", `due.trustAnchor: "9999999d" is not a duration: want days such as 90d or hours such as 2160h`},
-		{"a bad part", head + "due:\n  renewed: {left: 4/3}\n", `due.renewed.left: "4/3" is not a part of a life: want a fraction such as 1/3 or a percentage such as 2.5%`},
-		{"a zero part", head + "due:\n  renewed: {left: 1/0}\n", `due.renewed.left: "1/0" is not a part of a life: want a fraction such as 1/3 or a percentage such as 2.5%`},
-		{"bad support", head + "support: always\n", `support: "always": want notice or due`},
-		{"an unknown code", head + "accepted: [{code: Expires, id: x, reason: why, until: 2027-01-01}]\n", "accepted[0].code: \"Expires\" is no code; `perennial explain` lists them"},
-		{"no reason", head + "accepted: [{code: SupportEnds, id: x, reason: ' ', until: 2027-01-01}]\n", "accepted[0].reason: is required; it is what the next reader will ask"},
-		{"no date", head + "accepted: [{code: SupportEnds, id: x, reason: why}]\n", "accepted[0].until: is required; a day such as 2027-06-01"},
-		{"a bad date", head + "accepted: [{code: SupportEnds, id: x, reason: why, until: June}]\n", `accepted[0].until: "June" is not a date: want a day such as 2027-06-01 or an instant such as 2027-06-01T12:00:00Z`},
-		{"no id", head + "accepted: [{code: SupportEnds, reason: why, until: 2027-01-01}]\n", "accepted[0].id: is required; a name such as cp1/apiserver, or * for all"},
-		{"an odd keeper", head + "keepers: [{id: x, keeper: me}]\n", `keepers[0].keeper: "me": want one of person, kubelet, restart, owner, unknown, other-node`},
-		{"an odd class", head + "keepers: [{id: x, keeper: person, class: notice}]\n", `keepers[0].class: "notice": want one of renewed, self-renewed, trust-anchor`},
-		{"two at once", head + "support: x\nkeepers: [{id: '', keeper: person}]\n", "support: \"x\": want notice or due\nkeepers[0].id: is required; a name such as cp1/kubelet.conf, or a pattern with *"},
-		{"two documents", head + "---\nsupport: due\n", "line 3: a second document starts here; a configuration is one"},
-		{"escape codes", head + "\"\\e[31m\": 1\n", `unknown field "\\x1b[31m"`},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			_, err := Parse([]byte(c.body))
-			if err == nil {
-				t.Fatal("accepted")
-			}
-			if got := err.Error(); got != c.want {
-				t.Errorf("got  %s\nwant %s", got, c.want)
-			}
-			if strings.ContainsRune(err.Error(), '\x1b') {
-				t.Errorf("the error holds an escape code: %q", err)
-			}
-		})
-	}
-}
-
 func TestParts(t *testing.T) {
 	for s, want := range map[string]string{"1/3": "a third", "2/6": "a third", "50%": "half", "25%": "a quarter", "90 %": "90 %", "2.5%": "2.5 %", "0.25%": "0.25 %", "2/3": "66.67 %", "0/5": "0 %", "100%": "100 %"} {
 		p, err := ParsePart(s)
@@ -138,21 +97,154 @@ func FuzzParse(f *testing.F) {
 	f.Add([]byte(head + "due:\n  renewed: {left: 1/4}\naccepted: [{code: SupportEnds, id: x, reason: why, until: 2027-01-01}]\n"))
 	f.Add([]byte("{"))
 	f.Add([]byte("&a [*a]"))
+	f.Add([]byte(head + "due: &a\n  <<: [*a, *a]\n"))
+	for _, c := range refused {
+		f.Add([]byte(c.body))
+	}
+	for _, dir := range []string{"good", "refused"} {
+		names, _ := filepath.Glob("testdata/" + dir + "/*.yaml")
+		for _, name := range names {
+			body, err := os.ReadFile(name)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(body)
+		}
+	}
+	schema := schemaOf(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := Parse(data)
 		if err != nil {
+			wrong, ok := errors.AsType[Mistakes](err)
+			if !ok || len(wrong) == 0 {
+				t.Fatalf("the error is a %T: %v", err, err)
+			}
+			lines := bytes.Count(data, []byte("\n")) + 1
+			for _, m := range wrong {
+				if m.Line < 1 || m.Line > lines || m.Column < 1 || m.What == "" || fact.Text(m.Error()).String() != m.Error() {
+					t.Errorf("%q of %d lines", m.Error(), lines)
+				}
+			}
 			return
+		}
+		if p.Renewed.AtMost < 0 || p.TrustAnchor < 0 || p.Agent.Every < leastEvery || p.Agent.When.Spread < 0 {
+			t.Errorf("a negative threshold: %+v", p)
 		}
 		for _, a := range p.Accepted {
 			if a.Reason == "" || a.Until.IsZero() || a.ID == "" {
 				t.Errorf("an incomplete acceptance: %+v", a)
 			}
 		}
-		if p.Renewed.AtMost < 0 || p.TrustAnchor < 0 {
-			t.Errorf("a negative threshold: %+v", p)
-		}
 		p.Judge(dated(finding.SelfRenewed, "2026-01-01", "9999-01-01"), date("2026-06-01"))
+		p.Agent.When.Next(date("2026-06-01"))
+		if value, ok := readable(data); ok {
+			if err := schema.Validate(value); err != nil {
+				t.Errorf("the schema is stricter: %v", err)
+			}
+		}
+		writtenAndRead(t, p)
 	})
+}
+
+// writtenAndRead holds that a policy is the same after it was written and read.
+func writtenAndRead(t *testing.T, p Policy) {
+	t.Helper()
+	body, err := p.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := Parse(body); err != nil || !reflect.DeepEqual(again, p) {
+		t.Errorf("%v\nread    %+v\nwritten %+v\n%s", err, again, p, body)
+	}
+	for line := range strings.SplitSeq(string(body), "\n") {
+		if fact.Text(line).String() != line {
+			t.Errorf("not safe to print: %q", line)
+		}
+	}
+	asJSON, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := Parse(asJSON); err != nil || !reflect.DeepEqual(again, p) {
+		t.Errorf("as json: %v\nread    %+v\nwritten %+v\n%s", err, again, p, asJSON)
+	}
+}
+
+func TestWhatIsWrittenIsRead(t *testing.T) {
+	writtenAndRead(t, Default())
+	for name, body := range goodFiles(t) {
+		p, err := Parse(body)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		writtenAndRead(t, p)
+	}
+}
+
+func TestTheAgentsSettings(t *testing.T) {
+	p, err := Parse(goodFiles(t)["testdata/good/everything.yaml"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	zone := func(name string) *time.Location {
+		z, err := time.LoadLocation(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return z
+	}
+	day := func(text string) schedule.Day {
+		d, err := schedule.ParseDay(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	newfoundland := zone("America/St_Johns")
+	want := Agent{
+		Act: true, Every: 90 * time.Second,
+		When: schedule.Rules{
+			Calendar: schedule.Calendar{
+				Windows: []schedule.Window{
+					{Days: []time.Weekday{time.Saturday, time.Sunday}, Start: schedule.Clock{Hour: 2}, Length: 4 * time.Hour, Zone: zone("Europe/Berlin")},
+					{Days: []time.Weekday{time.Wednesday}, Start: schedule.Clock{Hour: 22, Minute: 30}, Length: 30 * time.Hour, Zone: newfoundland},
+					{Start: schedule.Clock{Hour: 3}, Length: 30 * time.Minute, Zone: newfoundland},
+				},
+				Never: []schedule.Never{{From: day("12-20"), Until: day("01-06")}, {From: day("02-29"), Until: day("02-29")}, {From: day("2027-03-26"), Until: day("2027-03-29")}},
+				Zone:  newfoundland,
+			},
+			Reserve: -1,
+		},
+		Restart: Restarts{APIServer: InWindow, Others: Never},
+		Leave:   []string{"cp1/admin.conf", "*/front-proxy-*"},
+		Listen:  "[::1]:9464", Textfile: "/var/lib/node_exporter/perennial.prom", Calendar: "/var/lib/perennial/state/deadlines.ics",
+	}
+	if !reflect.DeepEqual(p.Agent, want) {
+		t.Errorf("got  %+v\nwant %+v", p.Agent, want)
+	}
+	if !p.Agent.Leaves("cp2/front-proxy-client") || p.Agent.Leaves("cp2/admin.conf") {
+		t.Error("another thing is left alone")
+	}
+}
+
+// A settings file is read whenever it changes, and must not cost more than it is
+// long.
+func TestMuchOfLittle(t *testing.T) {
+	for name, body := range map[string]string{
+		"aliases":  head + "x: &a {x: 1}\ndue: &b {<<: [*a, *a, *a, *a, *a, *a, *a, *a]}\nagent: {<<: [*b, *b, *b, *b, *b, *b, *b]}\n",
+		"itself":   head + "due: &a {<<: [*a, *a]}\n",
+		"brackets": strings.Repeat("[", 100_000),
+		"braces":   head + "due: " + strings.Repeat("{a: ", 20_000),
+		"quotes":   head + strings.Repeat("a: \"\n", 20_000),
+		"items":    head + "copies: [" + strings.Repeat("/a, ", 50_000) + "]\n",
+		"mistakes": head + strings.Repeat("- 1\n", 50_000),
+		"long":     head + "support: " + strings.Repeat("x", maxBytes),
+	} {
+		_, err := Parse([]byte(body))
+		if err == nil || len(err.Error()) > 50_000 {
+			t.Errorf("%s: %.200v", name, err)
+		}
+	}
 }
 
 func TestCopies(t *testing.T) {

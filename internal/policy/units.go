@@ -97,7 +97,7 @@ func ParseDuration(s string) (time.Duration, error) {
 	}
 	if rest != "" {
 		r, err := time.ParseDuration(rest)
-		if err != nil || r > math.MaxInt64/2 {
+		if err != nil || strings.ContainsAny(rest, "+-") || r > math.MaxInt64/2 {
 			return 0, badDuration(s)
 		}
 		d += r

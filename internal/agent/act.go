@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"perennial.dev/perennial/internal/execute"
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/journal"
+	"perennial.dev/perennial/internal/plan"
 )
 
 // Change is what became of a plan.
@@ -34,6 +36,7 @@ func (a *Agent) act(ctx context.Context, look Look, d Decision) bool {
 			r, no = refusal(err), true
 		}
 	}
+	r.Several = len(d.For) > 1
 	if no {
 		a.refuse(d.Key, r, d.Ends)
 		return false
@@ -41,25 +44,36 @@ func (a *Agent) act(ctx context.Context, look Look, d Decision) bool {
 	a.Log.Info("changing", "plan", p.ID, "what", d.what(), "steps", len(p.Steps))
 	out, err := a.Node.Do(ctx, p, a.step)
 	if !begun(out, err) {
-		if ctx.Err() == nil {
-			a.refuse(d.Key, refusal(err), d.Ends)
+		if r = refusal(err); ctx.Err() == nil {
+			r.Several = len(d.For) > 1
+			a.refuse(d.Key, r, d.Ends)
 		}
 		return ctx.Err() != nil
 	}
 	a.accept(d.Key)
 	a.used(d.For)
 	if a.ended(ctx, p.ID, d.what(), out, err) {
-		for _, id := range d.For {
-			a.memory.just = append(a.memory.just, task{key: d.Key, id: id})
-		}
+		a.memory.just = d.done(p)
 	}
 	return true
 }
 
+// done is what a plan has done of the decision: of a renewal, that of which there
+// is a step and not only a note.
+func (d Decision) done(p plan.Plan) []task {
+	var all []task
+	for _, id := range d.For {
+		if d.Work.Restart != "" || slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.ID == id }) {
+			all = append(all, task{key: d.Work.key(), id: id})
+		}
+	}
+	return all
+}
+
 // what a decision does, half a sentence.
 func (d Decision) what() string {
-	if d.Key != renewing {
-		return "restart " + d.Key
+	if d.Work.Restart != "" {
+		return "restart " + d.Work.Restart
 	}
 	what := "renew"
 	for i, id := range d.For {
@@ -105,27 +119,27 @@ func (a *Agent) step(e execute.Event) {
 	}
 }
 
-// past reads the journal, and first finishes what was cut off.
-func (a *Agent) past(ctx context.Context) (Past, []Block) {
-	for {
-		past, err := a.Node.Past(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return past, nil
-		case err != nil:
-			r := refusal(err)
-			a.refuse(finishing, r, time.Time{})
-			return past, []Block{{Code: r.Code, Why: string(r.Why)}}
-		case len(past.Unfinished) == 0:
-			a.accept(finishing)
-			return past, nil
-		case a.memory.stopped != nil:
-			return past, nil // said already
-		}
-		if block, finished := a.finish(ctx, past.Unfinished[0]); !finished {
-			return past, block
-		}
+// past reads the journal, and finishes what was cut off before anything else is
+// done. Finished: what was seen is no longer true.
+func (a *Agent) past(ctx context.Context, atWork error) (past Past, blocks []Block, finished bool) {
+	past, err := a.Node.Past(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return past, nil, false
+	case err != nil:
+		r := refusal(err)
+		a.refuse(finishing, r, time.Time{})
+		return past, []Block{{Code: r.Code, Why: string(r.Why)}}, false
+	case len(past.Unfinished) == 0:
+		a.accept(finishing)
+		return past, nil, false
 	}
+	cut := past.Unfinished[0]
+	if a.memory.stopped != nil || atWork != nil { // told already, and by a better name
+		return past, []Block{{Code: ChangeUnfinished, Why: "the plan " + cut.Plan.ID + " was cut off"}}, false
+	}
+	blocks, finished = a.finish(ctx, cut)
+	return past, blocks, finished
 }
 
 // finish finishes a plan that was cut off, unless another program is at it.
@@ -142,6 +156,11 @@ func (a *Agent) finish(ctx context.Context, cut Cut) (why []Block, finished bool
 	if !cut.Own && !m.settings.Policy.Agent.Act {
 		return refuse(Refusal{Code: ChangeUnfinished, Why: fact.Text("the plan " + id + " has not ended, or was cut off; another program began it")})
 	}
+	if m.finished == id {
+		a.stop(id, "the plan "+id+" was finished, and the journal does not say so")
+		return nil, true
+	}
+	m.finished = id
 	a.Log.Info("finishing what was cut off", "plan", id)
 	out, err := a.Node.Finish(ctx, cut.Plan, a.step)
 	r := Refusal{}
@@ -150,12 +169,14 @@ func (a *Agent) finish(ctx context.Context, cut Cut) (why []Block, finished bool
 	}
 	switch {
 	case ctx.Err() != nil:
-		return nil, false
+		return nil, false // the next run goes on
 	case r.Code == Busy || r.Code == ClockSuspect || r.Code == JournalDamaged || err != nil && out.Result == "":
+		m.finished = ""
 		return refuse(r)
 	case err == nil && out.Result == "":
 		err = errors.New("nothing is known of its outcome")
 	}
 	a.accept(finishing)
-	return nil, a.ended(ctx, id, "finish the plan "+id, out, err)
+	a.ended(ctx, id, "finish the plan "+id, out, err)
+	return nil, true
 }

@@ -99,6 +99,14 @@ type Work struct {
 	InPlace bool
 }
 
+// key is by what the work is scheduled.
+func (w Work) key() string {
+	if w.Restart != "" {
+		return w.Restart
+	}
+	return renewing
+}
+
 // Publisher is told what is to be seen from outside.
 type Publisher interface {
 	// Looked takes in what a look found, and the sources that served it.
@@ -129,8 +137,8 @@ type Agent struct {
 	// Wake is received from when something outside has changed, such as the
 	// settings: a look follows at once. It may be nil.
 	Wake <-chan struct{}
-	// After is called when a look was judged, to keep files up to date such as
-	// the calendar. It may be nil.
+	// After is called when a look was judged and all of it published, to keep files
+	// up to date such as the calendar. It may be nil.
 	After func(policy.Agent, timeline.Timeline) error
 	// Now is the clock on the wall; nil: time.Now.
 	Now func() time.Time

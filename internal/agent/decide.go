@@ -136,12 +136,15 @@ func (d *Decision) choose(ready, all []turn, s Situation) {
 	})
 	first := ready[0]
 	work := &Work{Restart: first.key}
-	chosen := []turn{first}
-	if first.key == renewing {
+	var chosen []turn
+	switch {
+	case first.key != renewing:
+		chosen = slices.DeleteFunc(ready, func(t turn) bool { return t.key != first.key })
+	case s.apart():
+		work, chosen = &Work{}, []turn{first}
+	default:
 		work = &Work{}
 		chosen = slices.DeleteFunc(slices.Clone(all), func(t turn) bool { return t.key != renewing || !t.now(s.Now) && !t.rides(s) })
-	} else {
-		chosen = slices.DeleteFunc(ready, func(t turn) bool { return t.key != first.key })
 	}
 	for _, t := range chosen {
 		if t.key == renewing {
@@ -155,7 +158,7 @@ func (d *Decision) choose(ready, all []turn, s Situation) {
 	}
 	slices.Sort(work.Renew)
 	slices.Sort(d.For)
-	d.Work, d.Key = work, first.key
+	d.Work, d.Key = work, s.key(first.task)
 }
 
 func compareBool(a, b bool) int {

@@ -4,12 +4,15 @@ package agent
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"perennial.dev/perennial/internal/execute"
+	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/finding"
 	"perennial.dev/perennial/internal/host"
 	"perennial.dev/perennial/internal/journal"
@@ -374,6 +377,82 @@ func TestBackOff(t *testing.T) {
 		if s := a.status(); len(s.Refusals) != 0 || len(s.Person) != 0 {
 			t.Errorf("%+v", s)
 		}
+	})
+}
+
+// One certificate that cannot be renewed keeps no other back.
+func TestOneOfSeveralIsRefused(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := due(t)
+		m.policy.Agent.Every = 5 * time.Minute
+		m.cert("etcd-peer", "2027-08-09T00:00:00Z", 365*day)
+		m.cert("etcd-server", "2027-08-08T00:00:00Z", 365*day)
+		m.plans = func(w Work) (plan.Plan, error) {
+			if strings.Contains(fmt.Sprint(w.Renew), "etcd-peer") {
+				return plan.Plan{}, errors.New("writing to /etc/kubernetes/pki/etcd: read-only")
+			}
+			return m.planned(w, plan.ByLookup), nil
+		}
+		a := m.start()
+		defer a.end()
+		wait(t, "2027-08-11T14:00:00Z")
+		compare(t, m.changed, "2027-08-11T12:00:00Z renew etcd-server", "2027-08-11T12:00:10Z renew apiserver")
+		if s := a.status(); !slices.Equal(a.told.people["cp1/renew"], []string{"Refused"}) || len(s.Next) != 3 || s.Stopped != nil {
+			t.Errorf("%v, %+v", a.told.people, s)
+		}
+	})
+}
+
+// A plan may leave out what it cannot do; that is not still due because it failed.
+func TestAPlanOfAPart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := due(t)
+		m.cert("etcd-peer", "2027-08-09T00:00:00Z", 365*day)
+		m.plans = func(w Work) (plan.Plan, error) {
+			p := m.planned(Work{Renew: slices.DeleteFunc(w.Renew, func(id fact.ID) bool { return id == "cp1/etcd-peer" })}, "")
+			p.Notes = []plan.Note{{ID: "cp1/etcd-peer", Text: "its key is not there"}}
+			return p, nil
+		}
+		a := m.start()
+		defer a.end()
+		wait(t, "2027-08-11T14:00:00Z")
+		compare(t, m.changed, "2027-08-11T12:00:00Z renew apiserver")
+		if s := a.status(); s.Stopped != nil || s.Refusals["renew"].Why != "its key is not there" || !a.told.needed(Refused) {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// A journal that does not take an end is no reason to finish the same again and
+// again.
+func TestFinishedAndStillOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := due(t)
+		m.past = []madePlan{{Cut: Cut{Own: true, Plan: journal.Plan{ID: "before"}}}}
+		m.forgets = true
+		a := m.start()
+		defer a.end()
+		wait(t, "2027-08-11T13:30:00Z")
+		compare(t, m.changed, "2027-08-11T12:00:00Z refresh rest-of-before")
+		if s := a.status(); s.Stopped == nil || s.Stopped.Plan != "before" {
+			t.Errorf("%+v", s.Stopped)
+		}
+	})
+}
+
+// What was cut off is not finished while another program changes the node.
+func TestCutOffAndAnotherAtWork(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := due(t)
+		m.atWork = errors.New("kubeadm is at work")
+		m.past = []madePlan{{Cut: Cut{Own: true, Plan: journal.Plan{ID: "before"}}}}
+		a := m.start()
+		defer a.end()
+		wait(t, "2027-08-11T12:30:00Z")
+		compare(t, m.changed)
+		m.atWork = nil
+		wait(t, "2027-08-11T13:30:00Z")
+		compare(t, m.changed, "2027-08-11T13:00:00Z refresh rest-of-before", "2027-08-11T13:00:10Z renew apiserver")
 	})
 }
 

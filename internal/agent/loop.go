@@ -87,10 +87,6 @@ func (a *Agent) turn(ctx context.Context) (again bool, wake time.Time) {
 	m := &a.memory
 	a.report(func(h *health) { h.turned, h.every = time.Now(), m.settings.Policy.Agent.Every })
 	a.answers(a.now())
-	past, blocks := a.past(ctx)
-	if ctx.Err() != nil {
-		return false, wake
-	}
 	began := time.Now()
 	look, err := a.Node.Look(ctx, m.settings.Policy)
 	if err != nil {
@@ -101,6 +97,10 @@ func (a *Agent) turn(ctx context.Context) (again bool, wake time.Time) {
 	}
 	a.say(slog.LevelError, "the node cannot be looked at", "")
 	a.Publish.Took(time.Since(began))
+	past, blocks, finished := a.past(ctx, look.AtWork)
+	if finished || ctx.Err() != nil {
+		return finished, wake
+	}
 	s := Situation{Now: a.now(), Look: look, Agent: m.settings.Policy.Agent, Began: past.Began, Refusals: m.refusals, Blocks: append(a.blocks(look), blocks...)}
 	a.looked(s)
 	return a.follow(ctx, s)
@@ -133,7 +133,7 @@ func (a *Agent) follow(ctx context.Context, s Situation) (again bool, wake time.
 func (d Decision) undone(just []task) (task, bool) {
 	for _, t := range just {
 		for _, id := range d.For {
-			if t.key == d.Key && t.id == id {
+			if t.key == d.Work.key() && t.id == id {
 				return t, true
 			}
 		}

@@ -29,7 +29,8 @@ type memory struct {
 	looked   time.Time
 	clock    clock
 	// just is what was done right before this look, which has to show it.
-	just []task
+	just     []task
+	finished string // the plan that was finished last
 	// unwritable is why the state cannot be written.
 	unwritable string
 	said       map[string]saying
@@ -103,7 +104,7 @@ func (a *Agent) answers(now time.Time) {
 		a.say(slog.LevelError, "the state cannot be read", err.Error())
 	case m.stopped != nil && m.saved:
 		a.Log.Info("resumed", "stopped", m.stopped.At, "reason", m.stopped.Reason.String())
-		m.stopped, m.refusals = nil, map[string]Refusal{}
+		m.stopped, m.refusals, m.finished = nil, map[string]Refusal{}, ""
 	case m.stopped != nil:
 		m.saved = save(a.Node, StoppedFile, m.stopped) == nil
 	}
@@ -163,7 +164,7 @@ func (a *Agent) accept(key string) {
 // forget drops refusals of what is no longer due.
 func (a *Agent) forget(tasks []task, now time.Time) {
 	for _, key := range slices.Collect(maps.Keys(a.memory.refusals)) {
-		due := func(t task) bool { return t.key == key && t.due(now) }
+		due := func(t task) bool { return (t.key == key || t.what() == key) && t.due(now) }
 		if key != finishing && key != otherwise && !slices.ContainsFunc(tasks, due) {
 			a.accept(key)
 		}

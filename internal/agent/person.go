@@ -5,6 +5,7 @@ package agent
 import (
 	"cmp"
 	"slices"
+	"strings"
 	"time"
 
 	"perennial.dev/perennial/internal/fact"
@@ -32,7 +33,11 @@ func (s Situation) people(all []turn) []Person {
 	}
 	for key, r := range s.Refusals {
 		if s.tooLong(key, r, all) {
-			p := person(r.Code, s.id(key), string(r.Why))
+			about := s.id(key)
+			if id, single := strings.CutPrefix(key, renewing+" "); single {
+				about = fact.ID(id)
+			}
+			p := person(r.Code, about, string(r.Why))
 			if r.Next != "" {
 				p.Next = r.Next
 			}
@@ -59,7 +64,7 @@ func (s Situation) id(name string) fact.ID { return fact.NodeID(s.Look.Node, nam
 func (s Situation) tooLong(key string, r Refusal, all []turn) bool {
 	grace := Explain(r.Code).Grace
 	for _, t := range all {
-		if left := t.end.Sub(s.Now); t.key == key && !t.end.IsZero() && t.due(s.Now) {
+		if left := t.end.Sub(s.Now); (t.key == key || t.what() == key) && !t.end.IsZero() && t.due(s.Now) {
 			grace = min(grace, left/2)
 		}
 	}

@@ -24,6 +24,9 @@ type Refusal struct {
 	Last  time.Time `json:"last"`
 	Again time.Time `json:"again"` // when it is tried again
 	Tries int       `json:"tries"`
+	// Several things were to be done at once: what is wrong with one of them must
+	// not keep back the others.
+	Several bool `json:"several,omitempty"`
 }
 
 // refusal is an error as a refusal.

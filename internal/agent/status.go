@@ -78,13 +78,6 @@ func (a *Agent) looked(s Situation) {
 	m.looked = s.Now.UTC().Truncate(time.Second)
 	a.Publish.Looked(s.Look.Timeline, s.Look.Sources)
 	a.Publish.Stopped(m.stopped != nil)
-	if a.After != nil {
-		why := ""
-		if err := a.After(s.Agent, s.Look.Timeline); err != nil {
-			why = err.Error()
-		}
-		a.say(slog.LevelError, "a file for others cannot be written", why)
-	}
 	a.say(slog.LevelInfo, "looked", s.Look.Timeline.Headline, "verdict", string(s.Look.Timeline.Verdict))
 	a.report(func(h *health) { h.looked = true })
 }
@@ -115,6 +108,13 @@ func (a *Agent) tell(s Situation, d Decision) Decision {
 		}
 	}
 	a.Publish.Planned(planned)
+	if a.After != nil {
+		why := ""
+		if err := a.After(s.Agent, s.Look.Timeline); err != nil {
+			why = err.Error()
+		}
+		a.say(slog.LevelError, "a file for others cannot be written", why)
+	}
 	return d
 }
 

@@ -85,7 +85,7 @@ func (s Situation) schedule(r *turn, may permission) {
 
 // hold keeps back what was refused a short while ago, and what is only to be told.
 func (s Situation) hold(r *turn, may permission) {
-	refused, ok := s.Refusals[r.key]
+	refused, ok := s.Refusals[s.key(r.task)]
 	accepted := s.Approval.has(r.task, s.Now) && refused.Last.Before(s.Approval.At) // since then
 	if ok && !accepted && refused.Again.After(s.Now) && !r.at.IsZero() {
 		again := refused.Again
@@ -154,6 +154,21 @@ func (t turn) rides(s Situation) bool {
 		return false
 	}
 	return t.outside && !t.at.After(s.Now.Add(s.Agent.When.Reserve/part))
+}
+
+// apart says that renewals are done one by one for a while, since all of them at
+// once were refused for a reason that may be one's own.
+func (s Situation) apart() bool {
+	r, ok := s.Refusals[renewing]
+	return ok && r.Several && r.Code == Refused && r.Again.After(s.Now)
+}
+
+// key is under which a task is refused.
+func (s Situation) key(t task) string {
+	if t.key == renewing && s.apart() {
+		return t.what()
+	}
+	return t.key
 }
 
 func (s Situation) refused(key string) bool {

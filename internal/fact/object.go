@@ -94,6 +94,9 @@ type ConfigDocument struct {
 	Type       Text   `json:"type"` // its kind
 	// Gates are the feature gates that it sets, by name.
 	Gates map[string]bool `json:"gates,omitempty"`
+	// Args are the flags in a file of environment variables, which has neither
+	// version nor kind; Flag is the variable's name then, and Line its line.
+	Args []string `json:"args,omitempty"`
 	// Files are further ones that it names, as it names them.
 	Files   []string `json:"files,omitempty"`
 	Problem Text     `json:"problem,omitempty"`

@@ -71,7 +71,7 @@ func every(t *testing.T) []fact.Fact {
 		fact.Requested{Endpoint: "127.0.0.1:6443", Group: "batch", Version: "v1beta1", Resource: "cronjobs", Subresource: "status", RemovedIn: "1.25"},
 		fact.EtcdMember{Endpoint: "127.0.0.1:2379", Name: "cp1", Version: "3.5.2", Hash: 7, Revision: 9, Compacted: 3, Learner: true, Alarms: []fact.Text{"NOSPACE"}},
 		fact.Platform{Kernel: "6.1.0", Cgroup: 1, Runtime: "containerd://1.7.2"},
-		fact.ConfigDocument{Path: "/etc/x.yaml", Line: 1, Component: "kube-apiserver", Flag: "admission-control-config-file", APIVersion: "apiserver.config.k8s.io/v1", Type: "AdmissionConfiguration", Gates: map[string]bool{"X": true}, Files: []string{"y.yaml"}, Problem: "cut off"},
+		fact.ConfigDocument{Path: "/etc/x.yaml", Line: 1, Component: "kube-apiserver", Flag: "admission-control-config-file", APIVersion: "apiserver.config.k8s.io/v1", Type: "AdmissionConfiguration", Gates: map[string]bool{"X": true}, Args: []string{"--v=2"}, Files: []string{"y.yaml"}, Problem: "cut off"},
 		fact.Unfinished{Plan: "p", Begun: meta.ModTime, Step: "s"},
 	}
 }

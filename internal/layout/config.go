@@ -32,13 +32,15 @@ var configFlags = map[string][]string{
 // cmd/kubeadm/app/constants/constants.go KubeletEnvFileVariableName, and the
 // drop-in 10-kubeadm.conf of the packages).
 var environments = []struct{ path, variable string }{
-	{"/var/lib/kubelet/kubeadm-flags.env", kubeadmArgs},
+	{"/var/lib/kubelet/kubeadm-flags.env", KubeadmArgs},
 	{"/etc/default/kubelet", extraArgs},
 	{"/etc/sysconfig/kubelet", extraArgs},
 }
 
+// KubeadmArgs is the variable that kubeadm writes; the other one is a person's,
+// and comes after it.
 const (
-	kubeadmArgs = "KUBELET_KUBEADM_ARGS"
+	KubeadmArgs = "KUBELET_KUBEADM_ARGS"
 	extraArgs   = "KUBELET_EXTRA_ARGS"
 )
 
@@ -96,7 +98,7 @@ type configDocument struct {
 // understood becomes a fact's Problem.
 func ParseConfig(file, component, flag string, data []byte) []fact.ConfigDocument {
 	var all []fact.ConfigDocument
-	if flag == kubeadmArgs || flag == extraArgs {
+	if flag == KubeadmArgs || flag == extraArgs {
 		return environment(file, component, flag, data)
 	}
 	for start, text := range documents(data) {

@@ -3,6 +3,7 @@
 package layout_test
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -40,6 +41,29 @@ featureGates: {A: true, B: false, C: maybe}
 }
 
 // The keys that secrets are encrypted with stand in such a file.
+// Flags in the files of the kubelet's unit are read as systemd reads them.
+func TestParseEnvironment(t *testing.T) {
+	for text, want := range map[string]string{
+		"KUBELET_KUBEADM_ARGS=\"--container-runtime=remote --max-pods=20\"\n":         "1: --container-runtime=remote --max-pods=20",
+		"# KUBELET_KUBEADM_ARGS=--no\nOTHER=--no\n\nKUBELET_KUBEADM_ARGS = '--one=1'": "4: --one=1",
+		"KUBELET_KUBEADM_ARGS=--one\r\nKUBELET_KUBEADM_ARGS=--two --three=\"\r\n":     "2: --two --three=\"",
+		"KUBELET_KUBEADM_ARGS=\n":      "1: ",
+		"KUBELET_KUBEADM_ARGS_OLD=--x": "",
+		"apiVersion: v1\nkind: Pod\n":  "",
+	} {
+		got := ""
+		for _, d := range layout.ParseConfig("/var/lib/kubelet/kubeadm-flags.env", layout.Kubelet, layout.KubeadmArgs, []byte(text)) {
+			got += fmt.Sprintf("%d: %s", d.Line, strings.Join(d.Args, " "))
+			if d.Component != layout.Kubelet || d.Flag != layout.KubeadmArgs || d.APIVersion != "" {
+				t.Errorf("%q: %+v", text, d)
+			}
+		}
+		if got != want {
+			t.Errorf("%q is read as %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestParseConfigKeepsNoKeys(t *testing.T) {
 	for _, text := range []string{
 		"apiVersion: apiserver.config.k8s.io/v1\nkind: EncryptionConfiguration\nresources:\n- providers:\n  - aescbc: {keys: [{name: key1, secret: c2VjcmV0}]}\n",
@@ -88,5 +112,16 @@ spec:
 	want := "admission-control-config-file=/etc/kubernetes/config/admission.yaml encryption-provider-config=/etc/kubernetes/config/enc.yaml admission-control-config-file=/etc/kubernetes/config/event-rate.yaml"
 	if strings.Join(paths, " ") != want {
 		t.Errorf("wanted are %s", strings.Join(paths, " "))
+	}
+	// Where no process shows them, the kubelet's flags are looked for in files.
+	elsewhere := layout.Discover(fact.Scope{Root: "/mnt", KubernetesDir: "/etc/kubernetes"}, []fact.Fact{fact.Node{Root: "/mnt"}})
+	var files []string
+	for _, w := range elsewhere.Wants {
+		if w.Verb == layout.LookConfig {
+			files = append(files, w.Component+" "+w.Path)
+		}
+	}
+	if got := strings.Join(files, ", "); got != "kubelet /var/lib/kubelet/kubeadm-flags.env, kubelet /etc/default/kubelet, kubelet /etc/sysconfig/kubelet" {
+		t.Errorf("below another root, wanted are %s", got)
 	}
 }

@@ -82,7 +82,7 @@ func All() []Entry {
 		{manifests, []layout.Verb{layout.LookManifests}, "static pod manifests, every file that the kubelet would read", false},
 		{kubelet, []layout.Verb{layout.LookKubelet}, "the kubelet's configuration file", false},
 		{platform, []layout.Verb{layout.LookPlatform}, "the kernel's release and the version of its control groups", false},
-		{configs, []layout.Verb{layout.LookConfig}, "versions, kinds and feature gates of the configuration files that flags name, and nothing else in them", false},
+		{configs, []layout.Verb{layout.LookConfig}, "versions, kinds and feature gates of the configuration files that flags name, a kubelet's flags where nothing runs, and nothing else in them", false},
 		{processes, []layout.Verb{layout.LookProcesses}, "command lines and start times of running components", false},
 		{programs, []layout.Verb{layout.LookProgram}, "the version of the kubelet, by running its program with --version", false},
 		{files, []layout.Verb{layout.LookFile, layout.LookView}, "certificates, keys and kubeconfigs, on the disk and as a process sees them", false},

@@ -88,7 +88,7 @@ var takenOut = map[string]release.Minor{"container-runtime": 26, "pod-infra-cont
 // unless somebody has set it elsewhere as well.
 func (u unit) takenOut(f *finding.Finding, name string, m release.Minor) {
 	by, ok := takenOut[name]
-	if !ok || u.component != layout.Kubelet || by > m || u.flags.Get("bootstrap-kubeconfig") == "" {
+	if !ok || u.component != layout.Kubelet || by > m || !u.kubeadm && u.flags.Get("bootstrap-kubeconfig") == "" {
 		return
 	}
 	f.Impact, f.Class = finding.Hint, finding.Notice

@@ -31,6 +31,7 @@ type unit struct {
 	manifest  string // path, of a static pod
 	place     string // where its arguments stand, if not in the manifest or on a command line
 	partial   bool   // these are not all of its flags
+	kubeadm   bool   // a kubelet with flags that kubeadm wrote
 	flags     layout.Flags
 	gates     []gate
 }
@@ -91,6 +92,9 @@ func (j *Judge) units(l layout.Layout, files bool) []unit {
 	if !files {
 		return all
 	}
+	if u, ok := j.environment(l.Node); ok && !runs(l, layout.Kubelet) {
+		all = append(slices.DeleteFunc(all, func(u unit) bool { return u.component == layout.Kubelet }), u)
+	}
 	for _, name := range judged { // a file may be there while nothing runs
 		gates := j.fileGates(name)
 		if len(gates) > 0 && !slices.ContainsFunc(all, func(u unit) bool { return u.component == name }) {
@@ -98,6 +102,33 @@ func (j *Judge) units(l layout.Layout, files bool) []unit {
 		}
 	}
 	return all
+}
+
+// runs says that a component was seen running; a kubelet may also only follow
+// from its configuration.
+func runs(l layout.Layout, component string) bool {
+	c, ok := l.Component(component)
+	return ok && c.Process != nil
+}
+
+// environment is the kubelet of a node where nothing runs, as far as the files
+// tell of its flags that its unit takes them from.
+func (j *Judge) environment(node string) (unit, bool) {
+	u := unit{component: layout.Kubelet, id: nodeID(node, layout.Kubelet), partial: true}
+	var first, then []string
+	for _, f := range j.mine {
+		switch d, ok := f.(fact.ConfigDocument); {
+		case !ok:
+		case d.Flag == layout.KubeadmArgs:
+			first, u.kubeadm = append(first, d.Args...), true
+		default:
+			then = append(then, d.Args...)
+		}
+	}
+	args := append(first, then...)
+	u.flags = layout.ParseFlags(args)
+	u.gates = append(j.fileGates(layout.Kubelet), flagGates(u.flags)...)
+	return u, len(args) > 0
 }
 
 func nodeID(node, component string) string { return string(fact.NodeID(node, component)) }
@@ -146,10 +177,10 @@ func (j *Judge) told() []unit {
 	return all
 }
 
-func sorted(gates map[string]bool, path string) []gate {
+func sorted(gates map[string]bool, where string) []gate {
 	var all []gate
 	for _, name := range slices.Sorted(maps.Keys(gates)) {
-		all = append(all, gate{name: name, on: gates[name], where: path})
+		all = append(all, gate{name: name, on: gates[name], where: where})
 	}
 	return all
 }

@@ -152,6 +152,14 @@ func TestNode(t *testing.T) {
 		"a configuration file that is to go": {way: rules.Way{From: 27, To: 28}, node: node("cp1"),
 			facts: []fact.Fact{fact.ConfigDocument{Path: "/etc/kubernetes/s.yaml", Line: 1, Component: "kube-scheduler", Flag: "config", APIVersion: "kubescheduler.config.k8s.io/v1beta3", Type: "KubeSchedulerConfiguration"}},
 			want:  "cp1/kube-scheduler-config-KubeSchedulerConfiguration ConfigKindDeprecated notice 1.29 measured | in /etc/kubernetes/s.yaml, replace `apiVersion: kubescheduler.config.k8s.io/v1beta3` by `apiVersion: kubescheduler.config.k8s.io/v1`"},
+		"a kubelet's flags in the files of its unit, the later ones of which win": {way: rules.Way{From: 34, To: 37}, node: layout.Layout{Node: "cp1"}, facts: []fact.Fact{
+			fact.ConfigDocument{Path: "/etc/default/kubelet", Component: "kubelet", Flag: "KUBELET_EXTRA_ARGS", Args: []string{"--boot-id-file=/y", "--feature-gates=SidecarContainers=true"}},
+			fact.ConfigDocument{Path: "/var/lib/kubelet/kubeadm-flags.env", Component: "kubelet", Flag: "KUBELET_KUBEADM_ARGS", Args: []string{"--boot-id-file=/x", "--pod-infra-container-image=p"}}},
+			want: "cp1/kubelet-flag-boot-id-file FlagRemoved blocks 1.37 measured | remove --boot-id-file=/y from the kubelet's command line (/var/lib/kubelet/kubeadm-flags.env, or its unit)\n" +
+				"cp1/kubelet-flag-pod-infra-container-image FlagRemoved notice 1.35 measured | remove --pod-infra-container-image=p from the kubelet's command line (/var/lib/kubelet/kubeadm-flags.env, or its unit)\n" +
+				"cp1/kubelet-gate-SidecarContainers GateRemoved blocks 1.37 measured | remove SidecarContainers=true of --feature-gates from the kubelet's command line (/var/lib/kubelet/kubeadm-flags.env, or its unit)"},
+		"a kubelet that runs shows its flags itself": {way: rules.Way{From: 34, To: 37}, node: node("cp1", []string{"kubelet"}), facts: []fact.Fact{
+			fact.ConfigDocument{Path: "/etc/default/kubelet", Component: "kubelet", Flag: "KUBELET_EXTRA_ARGS", Args: []string{"--boot-id-file=/y"}}}},
 		"control groups of version 1": {way: rules.Way{From: 34, To: 35}, node: node("cp1", []string{"kubelet"}), facts: []fact.Fact{fact.Platform{Kernel: "5.10.0", Cgroup: 1}},
 			want: "cp1/kubelet-platform-cgroup CgroupTooOld blocks 1.35 measured | boot with systemd.unified_cgroup_hierarchy=1 (kernel command line), on a system that supports it; to put it off, set failCgroupV1: false in the KubeletConfiguration"},
 		"control groups of version 1, long before": {way: rules.Way{From: 24, To: 25}, node: node("cp1", []string{"kubelet"}), facts: []fact.Fact{fact.Platform{Cgroup: 1}},

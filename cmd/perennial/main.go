@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // maintenance windows have zones, also on machines without the package tzdata
 
 	"perennial.dev/perennial/internal/cli"
 )

@@ -59,6 +59,7 @@ var plants = []planted{
 	{ban: "group", pkg: "internal/finding", name: "internal/finding/group.go", good: `const Group = "perennial.dev"`},
 	{ban: "init", pkg: floor3, guilty: "func init() {}", good: "type list struct{}\nfunc (list) init() {}", found: "func init"},
 	{ban: "blank", pkg: floor3, guilty: `import _ "time/tzdata"`, good: `import _ "embed"`, found: "time/tzdata"},
+	{ban: "blank", pkg: "cmd/perennial", guilty: `import _ "net/http/pprof"`, good: `import _ "time/tzdata"`, found: "net/http/pprof"},
 	{ban: "dot", pkg: floor3, guilty: `import . "strings"`, good: `import s "strings"`, found: "strings"},
 	{ban: "flag", pkg: "internal/cli", guilty: `import "flag"`, good: `import "fmt"`, found: "import of flag"},
 	{ban: "length", pkg: floor3, guilty: strings.Repeat("\n", MaxLines), good: strings.Repeat("\n", MaxLines-20), found: "lines"},

@@ -4,12 +4,14 @@ package docs
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"sigs.k8s.io/yaml"
 
+	"perennial.dev/perennial/internal/agent"
 	"perennial.dev/perennial/internal/publish"
 )
 
@@ -60,4 +62,30 @@ func alerts(t *testing.T) string {
 		}
 	}
 	return table([]string{"alert", "severity", "when it has held for"}, rows)
+}
+
+// TestAgentCodesHaveAnAlert compares the agent's own codes with the alerts: what has
+// one of its own is left out of PerennialPersonNeeded, whose page names the rest.
+func TestAgentCodesHaveAnAlert(t *testing.T) {
+	rules, page := read(t, "deploy/prometheus/perennial.rules.yaml"), read(t, "docs/runbooks/PerennialPersonNeeded.md")
+	own := regexp.MustCompile(`perennial_person_needed\{code!~"([^"]*)"\}`).FindStringSubmatch(rules)
+	if own == nil {
+		t.Fatal("PerennialPersonNeeded leaves nothing to other alerts")
+	}
+	elsewhere := strings.Split(own[1], "|")
+	for _, c := range agent.Codes {
+		n := slices.Index(elsewhere, string(c.Code))
+		switch {
+		case n >= 0:
+			elsewhere = slices.Delete(elsewhere, n, n+1)
+			if !strings.Contains(rules, "alert: Perennial"+string(c.Code)) {
+				t.Errorf("%s has no alert", c.Code)
+			}
+		case !strings.Contains(page, "`"+string(c.Code)+"`"):
+			t.Errorf("docs/runbooks/PerennialPersonNeeded.md does not name %s", c.Code)
+		}
+	}
+	if len(elsewhere) > 0 {
+		t.Errorf("the agent has no codes %q", elsewhere)
+	}
 }

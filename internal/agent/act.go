@@ -42,8 +42,9 @@ func (a *Agent) act(ctx context.Context, look Look, d Decision) bool {
 		return false
 	}
 	a.Log.Info("changing", "plan", p.ID, "what", d.what(), "steps", len(p.Steps))
+	began := a.now()
 	out, err := a.Node.Do(ctx, p, a.step)
-	if !begun(out, err) {
+	if !hasBegun(out, err) {
 		if r = refusal(err); ctx.Err() == nil {
 			r.Several = len(d.For) > 1
 			a.refuse(d.Key, r, d.Ends)
@@ -53,18 +54,24 @@ func (a *Agent) act(ctx context.Context, look Look, d Decision) bool {
 	a.accept(d.Key)
 	a.used(d.For)
 	if a.ended(ctx, p.ID, d.what(), out, err) {
-		a.memory.just = d.done(p)
+		a.memory.just = d.done(p, began)
 	}
 	return true
 }
 
+// done is a task with the plan that has done it.
+type done struct {
+	task
+	began time.Time
+}
+
 // done is what a plan has done of the decision: of a renewal, that of which there
 // is a step and not only a note.
-func (d Decision) done(p plan.Plan) []task {
-	var all []task
-	for _, id := range d.For {
-		if d.Work.Restart != "" || slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.ID == id }) {
-			all = append(all, task{key: d.Work.key(), id: id})
+func (d Decision) done(p plan.Plan, began time.Time) []done {
+	var all []done
+	for _, t := range d.tasks {
+		if t.key != renewing || slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.ID == t.id }) {
+			all = append(all, done{t, began})
 		}
 	}
 	return all

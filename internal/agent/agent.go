@@ -99,14 +99,6 @@ type Work struct {
 	InPlace bool
 }
 
-// key is by what the work is scheduled.
-func (w Work) key() string {
-	if w.Restart != "" {
-		return w.Restart
-	}
-	return renewing
-}
-
 // Publisher is told what is to be seen from outside.
 type Publisher interface {
 	// Looked takes in what a look found, and the sources that served it.

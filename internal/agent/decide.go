@@ -42,6 +42,7 @@ type Decision struct {
 	For  []fact.ID // what the work is for
 	// Ends is when the first of it is too late; zero: nothing ends.
 	Ends   time.Time
+	tasks  []task // the same
 	Next   []Next
 	Person []Person
 	// Wake is when the next turn comes; zero: none is known.
@@ -150,7 +151,7 @@ func (d *Decision) choose(ready, all []turn, s Situation) {
 		if t.key == renewing {
 			work.Renew = append(work.Renew, t.id)
 		}
-		d.For = append(d.For, t.id)
+		d.For, d.tasks = append(d.For, t.id), append(d.tasks, t.task)
 		work.InPlace = work.InPlace || t.inPlace
 		if compareTimes(t.end, d.Ends) < 0 {
 			d.Ends = t.end

@@ -380,6 +380,26 @@ func TestBackOff(t *testing.T) {
 	})
 }
 
+// Certificates that live for minutes may be due again when the plan has ended that
+// renewed them.
+func TestMinutes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		wait(t, "2027-08-11T12:00:00Z")
+		m := newMade(t)
+		m.policy.Agent.Every, m.policy.Agent.When.PerDay = 10*time.Second, 0
+		for i := range 12 { // one plan takes two minutes
+			m.certs = append(m.certs, &madeCert{name: fmt.Sprintf("c%02d", i), life: 6 * time.Minute, end: at(t, "2027-08-11T12:06:00Z").Add(time.Duration(i) * time.Second / 4)})
+		}
+		m.certs[0].life, m.certs[0].end = 150*time.Second, at(t, "2027-08-11T12:06:00Z")
+		a := m.start()
+		defer a.end()
+		wait(t, "2027-08-11T13:00:00Z")
+		if s := a.status(); s.Stopped != nil || len(m.changed) < 14 {
+			t.Errorf("%d changes, %+v", len(m.changed), s.Stopped)
+		}
+	})
+}
+
 // One certificate that cannot be renewed keeps no other back.
 func TestOneOfSeveralIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

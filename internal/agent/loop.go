@@ -129,11 +129,11 @@ func (a *Agent) follow(ctx context.Context, s Situation) (again bool, wake time.
 	}
 }
 
-// undone finds what was done right before and is to be done again.
-func (d Decision) undone(just []task) (task, bool) {
-	for _, t := range just {
-		for _, id := range d.For {
-			if t.key == d.Work.key() && t.id == id {
+// undone finds what was done right before, and is due since before that.
+func (d Decision) undone(just []done) (task, bool) {
+	for _, before := range just {
+		for _, t := range d.tasks {
+			if before.key == t.key && before.id == t.id && !t.from.After(before.began) {
 				return t, true
 			}
 		}

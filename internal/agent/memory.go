@@ -29,7 +29,7 @@ type memory struct {
 	looked   time.Time
 	clock    clock
 	// just is what was done right before this look, which has to show it.
-	just     []task
+	just     []done
 	finished string // the plan that was finished last
 	// unwritable is why the state cannot be written.
 	unwritable string

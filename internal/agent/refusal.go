@@ -53,8 +53,8 @@ func refusal(err error) Refusal {
 // oneLine is an error in one line, as it stands in a log and in a list.
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
 
-// begun says whether a run has begun with the plan.
-func begun(out execute.Outcome, err error) bool {
+// hasBegun says whether a run has begun with the plan.
+func hasBegun(out execute.Outcome, err error) bool {
 	return err == nil || len(out.Steps) > 0 || out.Result != "" && out.Result != journal.Failed
 }
 

@@ -19,18 +19,19 @@ const root = "../.."
 
 // generated is the one table of parts, by name.
 var generated = map[string]func(*testing.T) string{
-	"codes":      codes,
-	"commands":   commands,
-	"exit-codes": exitCodes,
-	"formats":    formats,
-	"floors":     drawing,
-	"packages":   packages,
-	"bans":       bans,
-	"sources":    sources,
-	"excerpt":    excerpt,
-	"preflights": preflights,
-	"metrics":    metrics,
-	"alerts":     alerts,
+	"codes":          codes,
+	"commands":       commands,
+	"exit-codes":     exitCodes,
+	"formats":        formats,
+	"floors":         drawing,
+	"packages":       packages,
+	"bans":           bans,
+	"sources":        sources,
+	"excerpt":        excerpt,
+	"preflights":     preflights,
+	"agent-settings": agentSettings,
+	"metrics":        metrics,
+	"alerts":         alerts,
 }
 
 var part = regexp.MustCompile(`(?s)<!-- generated: ([a-z-]+) -->\n(.*?)<!-- end -->`)

@@ -96,6 +96,7 @@ var Packages = []Package{
 	{Floor: Tests, Dir: "internal/docs", Line: "generates the pages under docs/ and compares them"},
 	{Floor: Tests, Dir: "internal/e2e", Line: "tests the built program on real control planes of the lab"},
 	{Floor: Tests, Dir: "internal/floors", Line: "this table, and what holds the packages to it"},
+	{Floor: Tests, Dir: "internal/sandbox", Line: "tests the program with the rights that the agent's unit grants, and with fewer"},
 	{Floor: Tests, Dir: "internal/testlab", Line: "starts control planes of the lab"},
 	{Floor: Tests, Dir: "internal/testnode", Line: "writes a kubeadm node with real certificates into a directory"},
 }

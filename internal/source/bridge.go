@@ -42,22 +42,31 @@ func lookSteering(out *found) {
 	}
 	all, err := steer.Leftovers(SteeringDir)
 	if err != nil && !elsewhere(err) {
-		out.failAt("the steering of new connections", host.Why(err), cause(err), "")
+		out.failAt("the steering of new connections", steeringWhy(err), cause(err), "")
 	}
 	for _, l := range all {
 		state, err := l.State()
 		if err != nil {
-			out.failAt(fact.Text(l.Dir), host.Why(err), cause(err), "")
+			out.failAt(fact.Text(l.Dir), steeringWhy(err), cause(err), "")
 			continue
 		}
 		out.add(steering("sk_lookup", l.Dir, state))
 	}
 	switch state, err := (steer.NAT{}).State(); {
 	case err != nil && !elsewhere(err):
-		out.failAt("the steering of new connections by nftables", host.Why(err), cause(err), "")
+		out.failAt("the steering of new connections by nftables", steeringWhy(err), cause(err), "")
 	case err == nil && state.Stage != steer.Nothing:
 		out.add(steering("nftables", steer.NATTable, state))
 	}
+}
+
+// steeringWhy is the class of a failure: capabilities that are missing are rights,
+// too.
+func steeringWhy(err error) fact.Why {
+	if errors.Is(err, steer.ErrRights) {
+		return fact.Denied
+	}
+	return host.Why(err)
 }
 
 func steering(way, place string, s steer.State) fact.Steering {
@@ -77,7 +86,7 @@ func lookHeld(w layout.Want, out *found) {
 	switch {
 	case errors.Is(err, steer.ErrAnother) || elsewhere(err): // it has ended
 	case err != nil:
-		out.failAt(fact.Text("connections of process "+strconv.Itoa(w.PID)), host.Why(err), cause(err), "")
+		out.failAt(fact.Text("connections of process "+strconv.Itoa(w.PID)), steeringWhy(err), cause(err), "")
 	case n > 0:
 		out.add(fact.Held{PID: w.PID, Sockets: n})
 	}

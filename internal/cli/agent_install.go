@@ -5,14 +5,11 @@ package cli
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
-	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/host"
 	"perennial.dev/perennial/internal/install"
 	"perennial.dev/perennial/internal/layout"
@@ -150,7 +147,7 @@ func (o *siteOptions) propose(ctx context.Context, s Streams, at install.Options
 	case report.FormatYAML:
 		err = report.YAML(s.Out, todo)
 	default:
-		err = list(s.Out, todo)
+		err = todo.Write(s.Out)
 	}
 	if err != nil || o.dryRun || !todo.Changes() {
 		return false, err
@@ -162,34 +159,4 @@ func (o *siteOptions) propose(ctx context.Context, s Streams, at install.Options
 	}
 	err = todo.Do(ctx, at, func(i install.Item) { fmt.Fprintf(s.Err, "%s %s\n", i.Do, i.What) })
 	return err == nil, err
-}
-
-// list writes an installation for people: what is done, with what, and why.
-func list(w io.Writer, todo *install.Installation) error {
-	head := "The agent on "
-	if todo.Node == "" {
-		head = "The agent"
-	}
-	_, err := fmt.Fprintf(w, "%s%s\n\n", head, todo.Node)
-	for _, i := range todo.Items {
-		why := ""
-		if i.Why != "" {
-			why = "   " + i.Why.String()
-		}
-		_, failed := fmt.Fprintf(w, "  %-7s %s%s\n", i.Do, i.What, why)
-		err = errors.Join(err, failed)
-	}
-	if len(todo.Items) == 0 {
-		_, failed := fmt.Fprintln(w, "  nothing is to be done")
-		err = errors.Join(err, failed)
-	}
-	if len(todo.Notes) > 0 {
-		_, failed := fmt.Fprintln(w)
-		err = errors.Join(err, failed)
-	}
-	for _, n := range todo.Notes {
-		_, failed := fmt.Fprintln(w, fact.Text(n))
-		err = errors.Join(err, failed)
-	}
-	return err
 }

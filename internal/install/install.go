@@ -316,8 +316,3 @@ func (s *site) client() (*kube.Client, error) {
 	read := func(name string) ([]byte, error) { return s.disk.ReadFile(name, host.FileLimit) }
 	return kube.OpenFile(s.seen.Layout.Endpoint(layout.APIServer), conf, read, s.Version)
 }
-
-// Changes says whether something is to be done.
-func (i *Installation) Changes() bool {
-	return slices.ContainsFunc(i.Items, func(item Item) bool { return item.Do != Keep && item.Do != Later })
-}

@@ -10,6 +10,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/host"
@@ -24,7 +25,7 @@ func (s *site) unitOptions() unit.Options {
 	l, agent := s.seen.Layout, s.settings.Agent
 	o := unit.Options{
 		Form: s.Form, Program: s.Program, Etc: Etc, State: workbench.DefaultState, Run: path.Dir(workbench.DefaultLock),
-		Keeps: []string{l.KubernetesDir, l.CertDir}, Copies: []string{"/root/.kube"}, Every: agent.Every,
+		Keeps: []string{l.KubernetesDir, l.CertDir}, Copies: []string{"/root/.kube"}, Every: max(agent.Every, time.Minute),
 	}
 	if l.KubeletClient != "" {
 		o.Keeps = append(o.Keeps, path.Dir(l.KubeletClient))

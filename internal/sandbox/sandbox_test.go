@@ -228,4 +228,5 @@ func TestAgent(t *testing.T) {
 	if !strings.Contains(out, "cp1") {
 		t.Errorf("agent status ends with %d and says\n%s%s", code, out, errs)
 	}
+	t.Log(out)
 }

@@ -55,10 +55,26 @@ func commands(t *testing.T) string {
 	section("perennial", "--help")
 	for _, name := range commandNames(t) {
 		if name != "completion" && name != "help" { // cobra's own
-			section("perennial "+name, name, "--help")
+			eachCommand(t, []string{name}, func(words []string, _ string) {
+				section("perennial "+strings.Join(words, " "), append(words, "--help")...)
+			})
 		}
 	}
 	return b.String()
+}
+
+var further = regexp.MustCompile(`(?s)Available Commands:\n(.*?)\n\n`)
+
+// eachCommand goes through a command and those below it, with their help.
+func eachCommand(t *testing.T, words []string, do func(words []string, help string)) {
+	t.Helper()
+	help := run(t, append(slices.Clone(words), "--help")...)
+	do(slices.Clone(words), help)
+	if m := further.FindStringSubmatch(help); m != nil {
+		for _, line := range strings.Split(m[1], "\n") {
+			eachCommand(t, append(slices.Clone(words), strings.Fields(line)[0]), do)
+		}
+	}
 }
 
 // excerpt is the head of the report on the recorded node.
@@ -89,7 +105,7 @@ var (
 func TestCommandsThatPagesShow(t *testing.T) {
 	help := map[string]string{}
 	for _, name := range commandNames(t) {
-		help[name] = run(t, name, "--help")
+		eachCommand(t, []string{name}, func(words []string, text string) { help[strings.Join(words, " ")] = text })
 	}
 	for _, page := range pages(t) {
 		text := read(t, page)
@@ -97,6 +113,9 @@ func TestCommandsThatPagesShow(t *testing.T) {
 		for _, c := range code {
 			for _, m := range call.FindAllStringSubmatch(c, -1) {
 				usage, known := help[m[1]]
+				if further.MatchString(usage) {
+					usage, known = longest(help, m[1]+m[2])
+				}
 				if !known {
 					t.Errorf("%s: there is no command %q: %s", page, m[1], m[0])
 					continue
@@ -109,4 +128,22 @@ func TestCommandsThatPagesShow(t *testing.T) {
 			}
 		}
 	}
+}
+
+var plainWord = regexp.MustCompile(`^[a-z]+$`)
+
+// longest is the help of the most words that a call begins with. One that goes on
+// with a word that is no command is not known.
+func longest(help map[string]string, call string) (usage string, known bool) {
+	words := strings.Fields(strings.Trim(call, "` ."))
+	name := ""
+	for n, word := range words {
+		next := strings.TrimSpace(name + " " + strings.TrimRight(word, "`.,:;)"))
+		if _, is := help[next]; !is {
+			command := n > 0 && plainWord.MatchString(word) && !strings.HasSuffix(words[n-1], "`")
+			return help[name], !command || !further.MatchString(help[name])
+		}
+		name = next
+	}
+	return help[name], true
 }

@@ -32,6 +32,9 @@ var generated = map[string]func(*testing.T) string{
 	"agent-settings": agentSettings,
 	"metrics":        metrics,
 	"alerts":         alerts,
+	"needs":          needs,
+	"agent-unit":     sandbox,
+	"agent-install":  agentInstall,
 }
 
 var part = regexp.MustCompile(`(?s)<!-- generated: ([a-z-]+) -->\n(.*?)<!-- end -->`)

@@ -14,6 +14,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"perennial.dev/perennial/docs/rights"
@@ -248,7 +249,7 @@ func (i *Installation) identify(s *site) error {
 		i.add(Item{Do: Make, What: fact.Text(step.Sign.Request), Why: fact.Text("a signing request: " + step.Why), Mode: "0644"})
 		i.Notes = append(i.Notes, signing(step.Sign)...)
 	default:
-		i.add(Item{Do: Make, What: layout.AgentConfig, Why: fact.Text(step.Why), Mode: "0600"})
+		i.add(Item{Do: Make, What: layout.AgentConfig, Why: fact.Text(strings.TrimPrefix(step.Why, layout.AgentConfig+" is not there; ")), Mode: "0600"})
 	}
 	return nil
 }

@@ -181,8 +181,10 @@ func (p *planner) renew(c layout.Credential) {
 	p.renewed = append(p.renewed, c)
 }
 
-// life is how long the new certificate is to live: as long as the old one was
-// made for, unless something else was asked.
+// life is how long the new certificate is to live from now on: until it is as old
+// as the old one will have become, unless something else was asked. It begins a
+// little before now, and without taking that away each renewal would live longer
+// than the one before.
 func (p *planner) life(c layout.Credential, ca layout.Credential) time.Duration {
 	if p.o.Life != 0 {
 		return p.o.Life
@@ -192,6 +194,9 @@ func (p *planner) life(c layout.Credential, ca layout.Credential) time.Duration 
 	life, assumed := pki.OwnLife(old, p.caCert(ca), p.o.Now)
 	if assumed {
 		p.note(c.ID, "what it says of its begin is its CA's; it is taken to have been made for a year, as kubeadm does (--validity says otherwise)")
+	}
+	if life > 2*pki.Backdate {
+		life -= pki.Backdate
 	}
 	return life
 }

@@ -12,6 +12,7 @@ import (
 
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/layout"
+	"perennial.dev/perennial/internal/pki"
 	"perennial.dev/perennial/internal/plan"
 	"perennial.dev/perennial/internal/policy"
 	"perennial.dev/perennial/internal/source"
@@ -76,7 +77,7 @@ func TestAll(t *testing.T) {
 				t.Errorf("step %d, %s: digest %q", s.Number, f.Path, f.Digest)
 			}
 		}
-		if s.Sign != nil && s.Sign.Life.Duration != 365*24*time.Hour {
+		if s.Sign != nil && s.Sign.Life.Duration != 365*24*time.Hour-pki.Backdate {
 			t.Errorf("step %d: the life is %s, want the old certificate's", s.Number, s.Sign.Life)
 		}
 	}
@@ -154,7 +155,7 @@ func TestLifeOfALeafWithItsCAsBegin(t *testing.T) {
 	late := testnode.Start.AddDate(5, 0, 0)
 	n.Issue("ca", "apiserver-kubelet-client", testnode.Leaf{Name: "kube-apiserver-kubelet-client", End: late.AddDate(0, 2, 0)})
 	p, err := plan.ForRenewal(see(t, n), plan.RenewOptions{Now: late, Names: []string{"apiserver-kubelet-client"}})
-	if err != nil || len(p.Steps) != 1 || p.Steps[0].Sign.Life.Duration != 365*24*time.Hour || !strings.Contains(fmt.Sprint(p.Notes), "its begin is its CA's") {
+	if err != nil || len(p.Steps) != 1 || p.Steps[0].Sign.Life.Duration != 365*24*time.Hour-pki.Backdate || !strings.Contains(fmt.Sprint(p.Notes), "its begin is its CA's") {
 		t.Errorf("%v, %+v, %v", err, p.Steps, p.Notes)
 	}
 }

@@ -52,6 +52,7 @@ func (a *Agent) distrust(by time.Duration) {
 	if most == 0 {
 		most = DefaultSettle
 	}
+	a.memory.refusals = map[string]Refusal{} // their dates are those of another clock
 	hold := min(by.Abs(), most)
 	c.until = c.watch.Add(hold)
 	c.why = fmt.Sprintf("the clock was set by %s, or the machine slept; by it, nothing is changed for %s", by.Round(time.Second), hold.Round(time.Second))

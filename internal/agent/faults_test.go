@@ -203,6 +203,41 @@ func TestClockIsSet(t *testing.T) {
 	}
 }
 
+// What was refused by a clock that was years ahead is not put off until then.
+func TestRefusedByAClockThatWasAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := due(t)
+		m.mayEnd, m.ahead, m.refuse = true, 50*365*day, errors.New("no room")
+		a := m.start()
+		wait(t, "2027-08-11T13:30:00Z")
+		if a.status().Refusals["renew"].Tries != 2 {
+			t.Errorf("%+v", a.status().Refusals)
+		}
+		m.ahead, m.refuse = 0, nil
+		wait(t, "2027-08-12T18:00:00Z")
+		a.end()
+		compare(t, m.changed, "2027-08-12T14:00:00Z renew apiserver") // a day after it was seen
+	})
+}
+
+// State that cannot be read is no word to go on.
+func TestStateThatCannotBeRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := due(t)
+		m.files[StoppedFile], m.files[StatusFile], m.files[ApprovedFile] = []byte("{"), []byte("["), []byte("\x00")
+		a := m.start()
+		wait(t, "2027-08-11T13:30:00Z")
+		a.end()
+		compare(t, m.changed)
+		if s := a.status(); s.Stopped == nil || !strings.Contains(s.Stopped.Reason.String(), StoppedFile) || !a.told.needed(LineStopped) {
+			t.Errorf("%+v", s)
+		}
+		if _, err := Resume(m); err != nil || m.files[StoppedFile] != nil {
+			t.Errorf("resuming: %v", err)
+		}
+	})
+}
+
 // A plan that failed, or is not proven, is the last one until a person has looked.
 func TestStopAndResume(t *testing.T) {
 	for _, result := range []journal.Result{journal.Failed, journal.Undone, ""} {
@@ -313,7 +348,7 @@ func TestHandoverImpossible(t *testing.T) {
 		needed  Code
 	}{
 		policy.Handover: {needed: HandoverImpossible},
-		policy.InWindow: {changed: []string{"2027-08-15T02:00:00Z restart kube-apiserver, in place"}, needed: HandoverImpossible},
+		policy.InWindow: {changed: []string{"2027-08-15T02:20:00Z restart kube-apiserver, in place"}, needed: HandoverImpossible},
 		policy.Never:    {needed: RestartForbidden},
 	} {
 		synctest.Test(t, func(t *testing.T) {
@@ -321,7 +356,8 @@ func TestHandoverImpossible(t *testing.T) {
 			m := newMade(t)
 			m.loopback = &madeCert{name: "apiserver-loopback", end: at(t, "2027-11-01T00:00:00Z"), life: 365 * day}
 			m.policy.Agent.When.Calendar = sundays(t)
-			m.policy.Agent.When.Reserve = 90 * day // it is due outside of windows, too
+			m.policy.Agent.When.Windows[0].Start.Minute = 20 // between two tries
+			m.policy.Agent.When.Reserve = 90 * day           // it is due outside of windows, too
 			m.policy.Agent.Restart.APIServer = allowed
 			m.plans = func(w Work) (plan.Plan, error) {
 				p := m.planned(w, plan.InPlace)
@@ -349,6 +385,27 @@ func TestHandoverImpossible(t *testing.T) {
 				t.Errorf("%v", a.told.people)
 			}
 		})
+	}
+}
+
+// What is too late soon is tried more often.
+func TestAgain(t *testing.T) {
+	for _, c := range []struct {
+		tries int
+		left  time.Duration // 0: nothing ends
+		want  time.Duration
+	}{
+		{0, 0, 5 * time.Minute}, {1, 0, 10 * time.Minute}, {3, 0, 40 * time.Minute}, {4, 0, time.Hour}, {70, 0, time.Hour},
+		{4, 90 * day, time.Hour}, {4, 5 * time.Hour, 30 * time.Minute}, {4, time.Minute, 5 * time.Minute}, {4, -day, 5 * time.Minute},
+	} {
+		ends := time.Time{}
+		if c.left != 0 {
+			ends = noon.Add(c.left)
+		}
+		got := Refusal{}.again(Refusal{Since: noon.Add(-day), Tries: c.tries}, c.tries > 0, noon, 5*time.Minute, ends)
+		if got.Again.Sub(noon) != c.want || got.Tries != c.tries+1 || c.tries > 0 && !got.Since.Equal(noon.Add(-day)) {
+			t.Errorf("%+v: %+v", c, got)
+		}
 	}
 }
 

@@ -113,12 +113,14 @@ func (a *Agent) follow(ctx context.Context, s Situation) (again bool, wake time.
 	a.forget(tasksOf(s.Look, s.Now), s.Now)
 	just := m.just
 	m.just = nil
+	tried := map[string]bool{} // once a look, whatever the clock does meanwhile
 	for {
 		s.Approval, s.Refusals = m.approval, m.refusals
 		d := a.tell(s, Decide(s))
-		if d.Work == nil || ctx.Err() != nil {
+		if d.Work == nil || tried[d.Key] || ctx.Err() != nil {
 			return false, d.Wake
 		}
+		tried[d.Key] = true
 		if t, still := d.undone(just); still {
 			a.stop(m.last.Plan, fmt.Sprintf("%s: it was done, and it is still due", t.what()))
 			return true, d.Wake
@@ -171,7 +173,7 @@ func (a *Agent) blocks(look Look) []Block {
 	m := &a.memory
 	var all []Block
 	if m.stopped != nil {
-		all = append(all, Block{Code: LineStopped, Why: "nothing is changed since " + m.stopped.At.UTC().Format(time.RFC3339) + ": " + m.stopped.Reason.String(), Next: m.stopped.Next.String(), Person: true})
+		all = append(all, Block{Code: LineStopped, Why: "nothing is changed since " + m.stopped.At.UTC().Format(time.RFC3339) + ": " + m.stopped.Reason.String(), Next: m.stopped.todo(), Person: true})
 	}
 	if m.clock.why != "" {
 		all = append(all, Block{Code: ClockSuspect, Why: m.clock.why, Person: true})

@@ -98,10 +98,8 @@ func (a *Agent) answers(now time.Time) {
 	switch {
 	case there && err == nil:
 		m.stopped, m.saved = &stop, true
-	case there: // what cannot be read is no word to go on
+	case err != nil: // what cannot be read is no word to go on
 		m.stopped, m.saved = &Stop{At: now.UTC().Truncate(time.Second), Reason: fact.Text(err.Error()), Next: fact.Text(Explain(LineStopped).Next)}, true
-	case err != nil:
-		a.say(slog.LevelError, "the state cannot be read", err.Error())
 	case m.stopped != nil && m.saved:
 		a.Log.Info("resumed", "stopped", m.stopped.At, "reason", m.stopped.Reason.String())
 		m.stopped, m.refusals, m.finished = nil, map[string]Refusal{}, ""

@@ -87,12 +87,12 @@ func (s Situation) schedule(r *turn, may permission) {
 func (s Situation) hold(r *turn, may permission) {
 	refused, ok := s.Refusals[s.key(r.task)]
 	accepted := s.Approval.has(r.task, s.Now) && refused.Last.Before(s.Approval.At) // since then
-	if ok && !accepted && refused.Again.After(s.Now) && !r.at.IsZero() {
+	if ok && !accepted && !r.at.IsZero() {
 		again := refused.Again
-		if open, ok := s.Agent.When.Next(s.Now); ok && may.better && open.Begin.After(s.Now) && open.Begin.Before(again) {
+		if open, ok := s.Agent.When.Next(s.Now); ok && may.better && open.Begin.After(refused.Last) && open.Begin.Before(again) {
 			again = open.Begin
 		}
-		if again.After(r.at) {
+		if again.After(s.Now) && again.After(r.at) {
 			r.at, r.why = again, string(refused.Why)
 		}
 	}
@@ -106,7 +106,7 @@ type permission struct {
 	never    string // why they are not allowed at all
 	inWindow bool   // only while a maintenance window is open
 	inPlace  bool   // the API may be away now
-	better   bool   // in a window more is allowed than now
+	better   bool   // when a window opens, more is allowed than before
 }
 
 func (s Situation) may(t task) permission {
@@ -123,7 +123,7 @@ func (s Situation) may(t task) permission {
 			p.never = fmt.Sprintf("the settings never allow to restart %s", component)
 		case component == layout.APIServer:
 			p.inPlace = allowed == policy.Always || allowed == policy.InWindow && windows && open
-			p.better = allowed == policy.InWindow && windows && !open
+			p.better = allowed == policy.InWindow && windows
 		case allowed == policy.InWindow && !windows:
 			p.never = fmt.Sprintf("%s may be restarted in a maintenance window only, and the settings have none", component)
 		case allowed == policy.InWindow:

@@ -26,14 +26,14 @@ var DocumentExtensions = []string{".json", ".yaml", ".yml"}
 // from, is visited with an error, as is what cannot be looked at. Paths are
 // relative where the name is. The walk ends with ctx, or when visit returns
 // false.
-func Documents(ctx context.Context, name string, recursive bool, visit func(path string, err error) bool) {
+func Documents(ctx context.Context, name string, recursive bool, visit func(Document) bool) {
 	w := documentWalk{ctx: ctx, recursive: recursive, visit: visit}
 	info, err := os.Stat(name)
 	if errors.Is(err, fs.ErrNotExist) {
 		if names, _ := filepath.Glob(name); len(names) > 0 {
 			for _, n := range names {
 				if !w.ended {
-					Documents(ctx, n, recursive, func(path string, err error) bool { return w.see(path, err) })
+					Documents(ctx, n, recursive, w.take)
 				}
 			}
 			return
@@ -56,8 +56,16 @@ func Documents(ctx context.Context, name string, recursive bool, visit func(path
 			w.see(name, failure("listing", name, errNoDocuments))
 		}
 	default:
-		w.see(name, nil)
+		w.take(Document{Path: name, Named: true})
 	}
+}
+
+// Document is a file that may hold documents.
+type Document struct {
+	Path    string
+	Named   bool  // it is the name itself
+	Regular bool  // the directory says that it is a regular file
+	Err     error // why it cannot be looked at
 }
 
 var (
@@ -77,17 +85,20 @@ type documentWalk struct {
 	ctx        context.Context
 	recursive  bool
 	root       string // resolved
-	visit      func(path string, err error) bool
+	visit      func(Document) bool
 	any, ended bool
 }
 
-func (w *documentWalk) see(path string, err error) bool {
+func (w *documentWalk) take(d Document) bool {
 	w.any = true
-	if !w.ended && !w.visit(path, err) {
+	if !w.ended && !w.visit(d) {
 		w.ended = true
 	}
 	return !w.ended
 }
+
+// see takes what cannot be looked at.
+func (w *documentWalk) see(path string, err error) { w.take(Document{Path: path, Err: err}) }
 
 func (w *documentWalk) directory(dir string, depth int) {
 	entries, err := w.entries(dir)
@@ -103,7 +114,7 @@ func (w *documentWalk) directory(dir string, depth int) {
 		case e.Type()&fs.ModeSymlink != 0:
 			w.link(p)
 		case !e.IsDir():
-			w.see(p, nil)
+			w.take(Document{Path: p, Regular: e.Type().IsRegular()})
 		case depth == documentDepth:
 			w.see(p, failure("listing", p, errTooDeep))
 		default:
@@ -122,7 +133,7 @@ func (w *documentWalk) link(p string) {
 	case err != nil:
 	case !info.IsDir():
 		if isDocument(p) {
-			w.see(p, nil)
+			w.take(Document{Path: p})
 		}
 	case w.recursive:
 		if err := w.leads(p); err != nil {
@@ -186,15 +197,24 @@ func (w *documentWalk) entries(dir string) (kept []fs.DirEntry, err error) {
 
 func isDocument(name string) bool { return slices.Contains(DocumentExtensions, filepath.Ext(name)) }
 
-// ReadDocument reads a file of at most limit bytes into buffer, which grows as
-// it must. It never waits for a device, nor for a pipe to which nobody writes;
-// with pipes, one to which somebody does, such as a shell makes of
+// Read reads a file of at most limit bytes into buffer, which grows as it must.
+// It never waits for a device, nor for a pipe to which nobody writes; where it
+// was named itself, one to which somebody does, such as a shell makes of
 // <(helm template .), is read to its end or that of ctx. Before a file that is
 // larger than most it calls large.
-func ReadDocument(ctx context.Context, name string, pipes bool, buffer []byte, limit int64, large func()) ([]byte, error) {
-	data, err := readDocument(ctx, name, pipes, buffer, limit, large)
+func (d Document) Read(ctx context.Context, buffer []byte, limit int64, large func()) ([]byte, error) {
+	var data []byte
+	err := d.Err
+	switch {
+	case err != nil:
+		return nil, err
+	case d.Regular:
+		data, err = readFast(d.Path, buffer, limit, large)
+	default:
+		data, err = readDocument(ctx, d.Path, d.Named, buffer, limit, large)
+	}
 	if err != nil {
-		return nil, failure("reading", name, err)
+		return nil, failure("reading", d.Path, err)
 	}
 	return data, nil
 }
@@ -220,7 +240,12 @@ func readDocument(ctx context.Context, name string, pipes bool, buffer []byte, l
 	if pipe {
 		return readPipe(ctx, file, limit)
 	}
-	if info, err = file.Stat(); err != nil {
+	return readRegular(file, buffer, limit, large)
+}
+
+func readRegular(file *os.File, buffer []byte, limit int64, large func()) ([]byte, error) {
+	info, err := file.Stat()
+	if err != nil {
 		return nil, err
 	}
 	switch size := info.Size(); {

@@ -18,7 +18,7 @@ import (
 const (
 	programLimit = 512 << 20
 	programChunk = 1 << 20
-	linkedLimit = 64
+	linkedLimit  = 64
 )
 
 var errNoVersion = errors.New("it does not hold the one version of Kubernetes that it is of, as what is built by Kubernetes' own scripts does")

@@ -37,12 +37,12 @@ func main() { println(gitVersion, gitCommit, "v1.19.0 is in the source") }
 func TestLinkedVersionIsNoGuess(t *testing.T) {
 	dir := t.TempDir()
 	for name, c := range map[string]struct{ text, want, problem string }{
-		"script":     {"#!/bin/sh\nexec microk8s kubectl v1.30.0 \"$@\"\n", "", "does not hold the one version"},
-		"empty":      {"", "", "does not hold the one version"},
-		"twice":      {"\x00v1.30.1\x00\x00v1.30.1\x00", "v1.30.1", ""},
-		"two":        {"\x00v1.30.1\x00\x00v1.29.0\x00", "", "several versions: v1.30.1, v1.29.0"},
-		"no version": {"\x00v1.30\x00\x00v1.x.1\x00\x00v1.30.1 and more\x00" + "\x00v1.30.1" + strings.Repeat("1", 100) + "\x00", "", "does not hold"},
-		"not ended":  {"\x00v1.30.1", "", "does not hold"},
+		"script":                                {"#!/bin/sh\nexec microk8s kubectl v1.30.0 \"$@\"\n", "", "does not hold the one version"},
+		"empty":                                 {"", "", "does not hold the one version"},
+		"twice":                                 {"\x00v1.30.1\x00\x00v1.30.1\x00", "v1.30.1", ""},
+		"two":                                   {"\x00v1.30.1\x00\x00v1.29.0\x00", "", "several versions: v1.30.1, v1.29.0"},
+		"no version":                            {"\x00v1.30\x00\x00v1.x.1\x00\x00v1.30.1 and more\x00" + "\x00v1.30.1" + strings.Repeat("1", 100) + "\x00", "", "does not hold"},
+		"not ended":                             {"\x00v1.30.1", "", "does not hold"},
 		"over the edge of what is read at once": {strings.Repeat("x", programChunk-4) + "\x00v1.31.7\x00" + strings.Repeat("y", programChunk), "v1.31.7", ""},
 	} {
 		path := filepath.Join(dir, strings.ReplaceAll(name, " ", "-"))

@@ -33,16 +33,15 @@ func Documents(ctx context.Context, paths []string, recursive bool, stdin io.Rea
 	defer done()
 	d := documents{
 		ctx: work, paths: paths, recursive: recursive, stdin: stdin, want: want,
-		inOrder: make(chan *documentFile, filesAhead), toRead: make(chan *documentFile, filesAhead),
-		large: make(chan struct{}, 1),
+		inOrder: make(chan *documentBatch, batchesAhead), toRead: make(chan *documentBatch, batchesAhead),
 	}
 	go d.find()
 	for range runtime.GOMAXPROCS(0) {
 		go d.read()
 	}
 	at := 0
-	for d.each(func(f *documentFile, part documentPart) {
-		at = f.path
+	for d.each(func(b *documentBatch, part documentPart) {
+		at = b.path
 		for _, o := range part.objects {
 			emit(o)
 		}
@@ -59,12 +58,14 @@ func Documents(ctx context.Context, paths []string, recursive bool, stdin io.Rea
 }
 
 const (
-	filesAhead   = 64  // files that are found before they are read
+	filesAtOnce  = 16  // files that are found before they are read
+	batchesAhead = 16  // of that many files
 	objectsAhead = 256 // objects that are handed on at once
 )
 
 // documents is a look under way: find names the files, readers read several at
-// once, and what they find is handed on in the order of the files.
+// once, and what they find is handed on in the order of the files. Files go from
+// hand to hand in batches, since most are small.
 type documents struct {
 	ctx       context.Context
 	paths     []string
@@ -72,16 +73,18 @@ type documents struct {
 	stdin     io.Reader
 	want      document.Want
 
-	inOrder, toRead chan *documentFile
-	large           chan struct{} // full while a large file is held
+	inOrder, toRead chan *documentBatch
 }
 
-// documentFile is a file, or what is wrong with it.
-type documentFile struct {
+// documentBatch are files that one reader reads one after the other.
+type documentBatch struct {
 	path  int // whose path it is
-	name  string
-	err   error
+	files []host.Document
 	parts chan documentPart
+	// turn is closed when the objects of the batch are the next ones to be handed
+	// on: a large file waits for that, so that one is held at a time, and not for
+	// another one, which may wait for this one to be handed on.
+	turn chan struct{}
 }
 
 type documentPart struct {
@@ -94,17 +97,29 @@ func (d *documents) find() {
 	defer close(d.inOrder)
 	defer close(d.toRead)
 	for i, path := range d.paths {
-		add := func(name string, err error) bool {
-			f := &documentFile{path: i, name: name, err: err, parts: make(chan documentPart, 4)}
-			return send(d.ctx, d.inOrder, f) && send(d.ctx, d.toRead, f)
+		b := &documentBatch{path: i}
+		add := func(f host.Document) bool {
+			if b.files = append(b.files, f); len(b.files) < filesAtOnce {
+				return d.ctx.Err() == nil
+			}
+			full := b
+			b = &documentBatch{path: i}
+			return d.handOver(full)
 		}
-		switch {
-		case path == "-" || isURL(path):
-			add(path, nil)
-		default:
+		if path == "-" || isURL(path) {
+			add(host.Document{Path: path, Named: true})
+		} else {
 			host.Documents(d.ctx, path, d.recursive, add)
 		}
+		if !d.handOver(b) {
+			return
+		}
 	}
+}
+
+func (d *documents) handOver(b *documentBatch) bool {
+	b.parts, b.turn = make(chan documentPart, 4), make(chan struct{})
+	return len(b.files) == 0 || send(d.ctx, d.inOrder, b) && send(d.ctx, d.toRead, b)
 }
 
 func isURL(path string) bool {
@@ -120,26 +135,27 @@ func send[T any](ctx context.Context, to chan<- T, v T) bool {
 	}
 }
 
-// each hands on the parts of the next file; false when there is none, or the
+// each hands on the parts of the next files; false when there are none, or the
 // look has ended.
-func (d *documents) each(hand func(*documentFile, documentPart)) bool {
-	var f *documentFile
+func (d *documents) each(hand func(*documentBatch, documentPart)) bool {
+	var b *documentBatch
 	select {
 	case next, more := <-d.inOrder:
-		if f = next; !more {
+		if b = next; !more {
 			return false
 		}
 	case <-d.ctx.Done():
 		return false
 	}
-	hand(f, documentPart{})
+	close(b.turn)
+	hand(b, documentPart{})
 	for {
 		select {
-		case part, more := <-f.parts:
+		case part, more := <-b.parts:
 			if !more {
 				return true
 			}
-			hand(f, part)
+			hand(b, part)
 		case <-d.ctx.Done():
 			return false
 		}
@@ -150,8 +166,8 @@ func (d *documents) each(hand func(*documentFile, documentPart)) bool {
 func (d *documents) read() {
 	var r documentReader
 	r.documents = d
-	for f := range d.toRead {
-		r.file(f)
+	for b := range d.toRead {
+		r.batch(b)
 	}
 }
 
@@ -166,31 +182,40 @@ type documentReader struct {
 // keptBuffer is how much memory a reader keeps for the next file, in bytes.
 const keptBuffer = 1 << 20
 
-func (r *documentReader) file(f *documentFile) {
-	defer close(f.parts)
+func (r *documentReader) batch(b *documentBatch) {
+	defer close(b.parts)
 	r.part = documentPart{}
-	r.look(f)
-	r.hand(f)
-	if cap(r.buffer) > keptBuffer {
-		r.buffer = nil
+	for _, f := range b.files {
+		if r.ctx.Err() != nil {
+			return
+		}
+		r.look(b, f)
+		if len(r.part.unseen) > 0 {
+			r.hand(b) // before what the next file holds
+		}
+		if cap(r.buffer) > keptBuffer {
+			r.buffer = nil
+		}
 	}
+	r.hand(b)
 }
 
 // look runs on a goroutine of its own, where a panic would end the program.
-func (r *documentReader) look(f *documentFile) {
-	held := false
+func (r *documentReader) look(b *documentBatch, f host.Document) {
 	defer func() {
 		if v := recover(); v != nil {
 			r.fail(f, fact.Failed, panicked(v), "")
 		}
-		if held {
-			<-r.large
-		}
 	}()
-	data, err := r.content(f, func() { held = send(r.ctx, r.large, struct{}{}) })
+	data, err := r.content(f, func() {
+		select {
+		case <-b.turn:
+		case <-r.ctx.Done():
+		}
+	})
 	switch {
-	case isURL(f.name):
-		r.fail(f, fact.Unsupported, "nothing is fetched from the network", fact.Text("curl -fLO "+f.name))
+	case isURL(f.Path):
+		r.fail(f, fact.Unsupported, "nothing is fetched from the network", fact.Text("curl -fLO "+f.Path))
 		return
 	case err != nil:
 		var hint fact.Text
@@ -200,42 +225,40 @@ func (r *documentReader) look(f *documentFile) {
 		r.fail(f, host.Why(err), fact.Text(host.Cause(err).Error()), hint)
 		return
 	}
-	r.reader.Read(f.name, data, r.want, func(o fact.Object) {
+	r.reader.Read(f.Path, data, r.want, func(o fact.Object) {
 		r.part.objects = append(r.part.objects, o)
 		if len(r.part.objects) == objectsAhead {
-			r.hand(f)
+			r.hand(b)
 		}
 	}, func(u fact.Unseen) { r.part.unseen = append(r.part.unseen, u) })
 }
 
-func (r *documentReader) content(f *documentFile, large func()) ([]byte, error) {
+func (r *documentReader) content(f host.Document, large func()) ([]byte, error) {
 	switch {
-	case f.err != nil:
-		return nil, f.err
-	case isURL(f.name):
+	case isURL(f.Path):
 		return nil, nil
-	case f.name == "-" && r.stdin == nil:
+	case f.Path == "-" && r.stdin == nil:
 		return nil, nil
-	case f.name == "-":
+	case f.Path == "-":
 		large()
 		return host.ReadStream(r.ctx, r.stdin, DocumentLimit)
 	}
-	data, err := host.ReadDocument(r.ctx, f.name, f.name == r.paths[f.path], r.buffer, DocumentLimit, large)
+	data, err := f.Read(r.ctx, r.buffer, DocumentLimit, large)
 	if err == nil {
 		r.buffer = data
 	}
 	return data, err
 }
 
-func (r *documentReader) fail(f *documentFile, why fact.Why, detail, hint fact.Text) {
-	r.part.unseen = append(r.part.unseen, fact.Unseen{Source: document.Source, What: fact.Text(filepath.ToSlash(f.name)), Why: why, Detail: detail, Hint: hint})
+func (r *documentReader) fail(f host.Document, why fact.Why, detail, hint fact.Text) {
+	r.part.unseen = append(r.part.unseen, fact.Unseen{Source: document.Source, What: fact.Text(filepath.ToSlash(f.Path)), Why: why, Detail: detail, Hint: hint})
 }
 
 // hand hands on what was found so far. It is dropped where nobody waits for it
 // any more.
-func (r *documentReader) hand(f *documentFile) {
+func (r *documentReader) hand(b *documentBatch) {
 	if len(r.part.objects)+len(r.part.unseen) > 0 {
-		send(r.ctx, f.parts, r.part)
+		send(r.ctx, b.parts, r.part)
 		r.part = documentPart{}
 	}
 }

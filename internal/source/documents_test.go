@@ -38,6 +38,25 @@ func documentsIn(ctx context.Context, dir string, recursive bool, stdin io.Reade
 	return out
 }
 
+// Large files that hold many objects each do not wait for each other.
+func TestSeveralLargeDocuments(t *testing.T) {
+	var b strings.Builder
+	for i := range 6000 {
+		fmt.Fprintf(&b, "%s  labels: {a: %s}\n---\n", pod("p"+strconv.Itoa(i)), strings.Repeat("x", 1000))
+	}
+	files := map[string]string{}
+	for i := range 4 {
+		files[fmt.Sprintf("%d-small.yaml", i)] = pod("small")
+		files[fmt.Sprintf("%d-large.yaml", i)] = b.String()
+	}
+	dir := tree(t, files)
+	for range 2 {
+		if got := documentsIn(t.Context(), dir, false, nil, "."); len(got) != 4*6001 || got[0] != "0-large.yaml:1 p0" || got[6000] != "0-small.yaml:1 small" {
+			t.Fatalf("%d objects: %q", len(got), got[:min(len(got), 3)])
+		}
+	}
+}
+
 func pod(name string) string {
 	return "apiVersion: v1\nkind: Pod\nmetadata:\n  name: " + name + "\n"
 }

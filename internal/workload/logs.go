@@ -18,6 +18,10 @@ import (
 // under one of the names or the usual port of the API server.
 var asksLogs = regexp.MustCompile(`--raw[ =]['"]?/logs\b|https://(kubernetes(\.default[a-z.]*)?|\$\{?KUBERNETES_SERVICE_HOST[^/ ]*|[^/ ]+:6443)/logs\b`)
 
+// logsWords are those of which one stands in each such command: /logs alone stands
+// in many.
+var logsWords = []string{"--raw", "https://kubernetes", "KUBERNETES_SERVICE_HOST", ":6443/logs"}
+
 // asksForLogs looks for uses of the API server's /logs in what containers run.
 func (j *Judge) asksForLogs(o fact.Object, spec corev1.PodSpec) {
 	var names []string

@@ -22,8 +22,9 @@ var pods = []string{"Pod", "PodTemplate", "ReplicationController", "Deployment",
 func Telling(set *rules.Set, find func(words ...string) func(kind string, text []byte) bool) func(kind string, text []byte) bool {
 	words := []string{
 		`\u`, `\x`, `\U`, `\/`, "\\\n", "\\\r", // a word may be written with them
-		"hostUsers", "kube-proxy", "/logs", "seccomp.security.alpha", "kubernetes.io/psp",
+		"hostUsers", "kube-proxy", "seccomp.security.alpha", "kubernetes.io/psp",
 	}
+	words = append(words, logsWords...)
 	for _, v := range set.Volumes() {
 		words = append(words, v.Field)
 	}

@@ -4,6 +4,7 @@ package workload
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -33,6 +34,12 @@ spec:
       volumes: [{name: b, emptyDir: {}}]
       containers: [{name: c, image: x, securityContext: {privileged: true}}]
 `)
+	for n, ask := range []string{
+		`[kubectl, get, --raw, /logs/kube-apiserver.log]`, `[curl, "https://kubernetes.default.svc/logs/"]`, `[curl, https://10.0.0.1:6443/logs]`,
+		`[sh, -c, "curl -k https://${KUBERNETES_SERVICE_HOST}/logs/"]`, `[curl, "https:\/\/kubernetes/logs"]`,
+	} {
+		all = append(all, objects(t, "logs.yaml", fmt.Sprintf("apiVersion: v1\nkind: Pod\nmetadata: {name: logs%d, namespace: other}\nspec: {containers: [{name: c, image: x, command: %s}]}\n", n, ask))...)
+	}
 	way := rules.Way{From: 24, To: 37}
 	j := New(known(t), way)
 	tells := Telling(known(t), anyOf)
@@ -51,6 +58,9 @@ spec:
 	}
 	ofPods := func(f finding.Finding) bool { return strings.HasPrefix(string(f.Code), "PodSecurity") }
 	want := slices.DeleteFunc(found(t, way.From, way.To, all...), ofPods)
+	if asking := strings.Count(lines(want), "LogsEndpointOff"); asking < 5 {
+		t.Errorf("%d ask for /logs", asking)
+	}
 	if got := slices.DeleteFunc(found(t, way.From, way.To, some...), ofPods); lines(got) != lines(want) {
 		t.Errorf("got\n%s\nwant\n%s", lines(got), lines(want))
 	}

@@ -36,7 +36,7 @@ spec:
 `)
 	for n, ask := range []string{
 		`[kubectl, get, --raw, /logs/kube-apiserver.log]`, `[curl, "https://kubernetes.default.svc/logs/"]`, `[curl, https://10.0.0.1:6443/logs]`,
-		`[sh, -c, "curl -k https://${KUBERNETES_SERVICE_HOST}/logs/"]`, `[curl, "https:\/\/kubernetes/logs"]`,
+		`[sh, -c, "curl -k https://${KUBERNETES_SERVICE_HOST}/logs/"]`, `[curl, "https://k\u0075bernetes/logs"]`,
 	} {
 		all = append(all, objects(t, "logs.yaml", fmt.Sprintf("apiVersion: v1\nkind: Pod\nmetadata: {name: logs%d, namespace: other}\nspec: {containers: [{name: c, image: x, command: %s}]}\n", n, ask))...)
 	}

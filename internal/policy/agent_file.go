@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/schedule"
 )
 
@@ -218,9 +219,9 @@ func parseLeave(s string) (string, error) {
 	case strings.TrimSpace(s) == "":
 		return "", fmt.Errorf("is required: %s", wantLeave)
 	case !strings.ContainsAny(s, "/*"):
-		return "", fmt.Errorf("%s matches nothing: a name begins with its node; want cp1/%s, or */%s for every node", quoted(s), short(s), short(s))
-	case strings.TrimSpace(s) != s:
-		return "", fmt.Errorf("%s matches nothing: no name begins or ends with a space", quoted(s))
+		return "", fmt.Errorf("%s matches nothing: a name begins with its node; want %s, or %s for every node", quoted(s), quoted("cp1/"+s), quoted("*/"+s))
+	case strings.ContainsAny(s, " \uFFFD") || fact.Text(s).String() != s:
+		return "", fmt.Errorf("%s matches nothing: no name has a space in it, or what is not shown", quoted(s))
 	}
 	return s, nil
 }

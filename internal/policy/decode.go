@@ -79,7 +79,7 @@ func (r *reader) document(data []byte) (*yaml.Node, bool) {
 	case err != nil:
 		r.wrong(breaks(data), "%s", inWords(err))
 		return nil, false
-	case len(docs) == 0:
+	case len(docs) == 0, len(docs) == 1 && isNull(docs[0].Content[0]):
 		r.wrong(top, "the configuration is empty")
 		return nil, false
 	case len(docs) > 1:
@@ -378,9 +378,9 @@ func what(n *yaml.Node) string {
 	case n.Kind == yaml.SequenceNode:
 		return "a list"
 	case n.ShortTag() == "!!int", n.ShortTag() == "!!float":
-		return "the number " + short(n.Value)
+		return "the number " + strings.Trim(quoted(n.Value), `"`)
 	case n.ShortTag() == "!!bool":
-		return "the truth value " + short(n.Value)
+		return "the truth value " + strings.Trim(quoted(n.Value), `"`)
 	case n.ShortTag() == "!!str", n.ShortTag() == "!!timestamp":
 		return "the text " + quoted(n.Value)
 	}

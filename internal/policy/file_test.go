@@ -3,7 +3,6 @@
 package policy
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"os"
@@ -96,6 +95,7 @@ func TestParts(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(head + "due:\n  renewed: {left: 1/4}\naccepted: [{code: SupportEnds, id: x, reason: why, until: 2027-01-01}]\n"))
 	f.Add([]byte("{"))
+	f.Add([]byte("---"))
 	f.Add([]byte("&a [*a]"))
 	f.Add([]byte(head + "due: &a\n  <<: [*a, *a]\n"))
 	for _, c := range refused {
@@ -119,7 +119,12 @@ func FuzzParse(f *testing.F) {
 			if !ok || len(wrong) == 0 {
 				t.Fatalf("the error is a %T: %v", err, err)
 			}
-			lines := bytes.Count(data, []byte("\n")) + 1
+			lines := 1
+			for _, r := range string(data) {
+				if strings.ContainsRune("\n\r\u0085\u2028\u2029", r) { // YAML's
+					lines++
+				}
+			}
 			for _, m := range wrong {
 				if m.Line < 1 || m.Line > lines || m.Column < 1 || m.What == "" || fact.Text(m.Error()).String() != m.Error() {
 					t.Errorf("%q of %d lines", m.Error(), lines)
@@ -143,6 +148,48 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		writtenAndRead(t, p)
+	})
+}
+
+// FuzzValues sets every field to the same text.
+func FuzzValues(f *testing.F) {
+	for _, text := range []string{"90d", "1d12h", ".5h", "1/3", "2.5 %", "02:30", "12-24", "2026-12-24", "2027-06-01T12:00:00+02:00", "Europe/Berlin", "never", "none", "window",
+		"127.0.0.1:9464", "[::1]:1", "/var/x.prom", "*/admin.conf", "Sat, Sun", "SupportEnds", "self-renewed", "other-node", "", "0", "\u202e"} {
+		f.Add(text)
+	}
+	fields := []string{
+		"due: {renewed: {left: %s}}", "due: {renewed: {atMost: %s}}", "due: {selfRenewed: {gone: %s}}", "due: {selfRenewed: {slack: %s}}", "due: {trustAnchor: %s}", "due: {support: %s}",
+		"support: %s", "copies: [%s]",
+		"accepted: [{code: %s, id: x, reason: y, until: 2027-01-01}]", "accepted: [{code: SupportEnds, id: %s, reason: y, until: 2027-01-01}]",
+		"accepted: [{code: SupportEnds, id: x, reason: %s, until: 2027-01-01}]", "accepted: [{code: SupportEnds, id: x, reason: y, until: %s}]",
+		"keepers: [{id: %s, keeper: person}]", "keepers: [{id: x, keeper: %s}]", "keepers: [{id: x, keeper: person, class: %s}]",
+		"agent: {every: %s}", "agent: {zone: %s}", "agent: {spread: %s}", "agent: {reserve: %s}", "agent: {restart: {apiServer: %s}}", "agent: {restart: {others: %s}}",
+		"agent: {windows: [{days: %s, start: 02:00, length: 1h}]}", "agent: {windows: [{start: %s, length: 1h}]}", "agent: {windows: [{start: 02:00, length: %s}]}",
+		"agent: {windows: [{start: 02:00, length: 1h, zone: %s}]}", "agent: {never: [{from: %s}]}", "agent: {never: [{from: 01-01, until: %s}]}", "agent: {never: [{from: 2027-01-01, until: %s}]}",
+		"agent: {leave: [%s]}", "agent: {listen: %s}", "agent: {textfile: %s}", "agent: {calendar: %s}",
+	}
+	schema := schemaOf(f)
+	f.Fuzz(func(t *testing.T, text string) {
+		quoted, err := json.Marshal(text)
+		if err != nil {
+			t.Skip()
+		}
+		for _, field := range fields {
+			body := []byte(head + strings.Replace(field, "%s", string(quoted), 1) + "\n")
+			p, err := Parse(body)
+			if err != nil {
+				if fact.Text(strings.ReplaceAll(err.Error(), "\n", " ")).String() != strings.ReplaceAll(err.Error(), "\n", " ") {
+					t.Errorf("not safe to print: %q", err)
+				}
+				continue
+			}
+			if value, ok := readable(body); !ok {
+				t.Errorf("%s is read, but not by a plain reader", body)
+			} else if err := schema.Validate(value); err != nil {
+				t.Errorf("the schema is stricter than the program: %v\n%s", err, body)
+			}
+			writtenAndRead(t, p)
+		}
 	})
 }
 
@@ -255,6 +302,18 @@ func TestCopies(t *testing.T) {
 	for _, wrong := range []string{"kubeconfig", "/home/*/x", "/srv/../etc/x", "''"} {
 		if _, err := Parse([]byte(head + "copies:\n- " + wrong + "\n")); err == nil || !strings.Contains(err.Error(), "copies[0]") {
 			t.Errorf("%s: %v", wrong, err)
+		}
+	}
+}
+
+func BenchmarkParse(b *testing.B) {
+	body, err := os.ReadFile("testdata/good/everything.yaml")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := Parse(body); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

@@ -58,6 +58,9 @@ func Approve(s State, status Status, names []string, now time.Time) (Approval, e
 			return Approval{}, fmt.Errorf("approving %q: the agent has nothing of that name to do; it has %s", fact.Text(name), strings.Join(all, ", "))
 		}
 	}
+	if !status.Settings.Act {
+		return Approval{}, errors.New("approving: the agent only looks; it acts once its settings say act: true")
+	}
 	if status.Stopped != nil {
 		return Approval{}, fmt.Errorf("approving: nothing is changed since %s (%s); perennial agent resume goes on", status.Stopped.At.UTC().Format(time.RFC3339), status.Stopped.Reason)
 	}

@@ -42,7 +42,7 @@ func (a *Agent) watchClock() {
 	}
 	if !c.until.IsZero() && !watch.Before(c.until) {
 		c.until, c.why = time.Time{}, ""
-		a.say(slog.LevelWarn, "the clock was set", "")
+		a.say(slog.LevelWarn, "the clock was set", "", "")
 	}
 }
 
@@ -56,5 +56,5 @@ func (a *Agent) distrust(by time.Duration) {
 	hold := min(by.Abs(), most)
 	c.until = c.watch.Add(hold)
 	c.why = fmt.Sprintf("the clock was set by %s, or the machine slept; by it, nothing is changed for %s", by.Round(time.Second), hold.Round(time.Second))
-	a.say(slog.LevelWarn, "the clock was set", c.why)
+	a.say(slog.LevelWarn, "the clock was set", "", c.why)
 }

@@ -96,7 +96,7 @@ func TestDecide(t *testing.T) {
 		"an external CA": {found: []finding.Finding{expires("apiserver", 0)}, means: cannot("apiserver", "an external CA must sign it"),
 			want: "never renew cp1/apiserver (an external CA must sign it); person cp1/apiserver CertificateExpires"},
 		"a CA that ends first": {found: []finding.Finding{expires("apiserver", -1)}, means: func(m map[fact.ID]Means) { m["cp1/apiserver"] = Means{Until: noon.Add(90 * day)} },
-			want: "never renew cp1/apiserver (a new one would end no later: its CA ends first); person cp1/apiserver CertificateExpires"},
+			want: "never renew cp1/apiserver (a new one would hardly end later: its CA ends, or it is due for nearly its whole life); person cp1/apiserver CertificateExpires"},
 		"a file that holds several": {found: []finding.Finding{with(expires("apiserver#2", -1), func(f *finding.Finding) { f.ID = "cp1/other" })}, means: func(m map[fact.ID]Means) { delete(m, "cp1/other") },
 			want: "person cp1/other CertificateExpires"},
 		"what its owner lives with": {found: []finding.Finding{expires("apiserver", -1)}, change: accepted("cp1/apiserver")},
@@ -142,7 +142,7 @@ func TestDecide(t *testing.T) {
 
 		// What holds everything up, and what a person has said.
 		"it only looks": {found: []finding.Finding{expires("apiserver", -1)}, change: func(s *Situation) { s.Agent.Act = false },
-			want: "never renew cp1/apiserver (it only looks: the settings do not let it act)"},
+			want: "never renew cp1/apiserver (it only looks: its settings do not say act: true)"},
 		"stopped": {found: []finding.Finding{expires("apiserver", -1)}, change: func(s *Situation) { s.Blocks = []Block{{Code: LineStopped, Why: "a plan failed", Person: true}} },
 			want: "08-11T12:00 renew cp1/apiserver (a plan failed); person cp1/agent LineStopped"},
 		"refused a moment ago": {found: []finding.Finding{expires("apiserver", -1), loopback(-1)}, change: refusedRenewal(Busy, time.Minute),

@@ -3,8 +3,10 @@
 package agent
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -543,6 +545,31 @@ func TestOnce(t *testing.T) {
 		status, err := once.Once(t.Context())
 		if err != nil || len(status.Next) != 2 || status.Exit(m.now()) != 0 || status.Last == nil {
 			t.Errorf("%v %+v", err, status)
+		}
+	})
+}
+
+// An agent that is started by a timer says once what lasts, too, and remembers what
+// it has tried.
+func TestOnceAndAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := due(t)
+		m.refuse = errors.New("read-only file system")
+		m.extra = []finding.Finding{{Code: finding.SANMissing, ID: "cp1/apiserver", End: finding.Now(), Class: finding.Fault, Keeper: finding.KeeperPerson}}
+		for n, want := range []int{2, 0, 0, 1, 0} { // after an hour a person is needed for the other one, too
+			var log bytes.Buffer
+			a := &Agent{Node: m, Publish: &told{changes: map[string]int{}}, Log: slog.New(slog.NewTextHandler(&log, nil)), Now: m.now}
+			status, err := a.Once(t.Context())
+			if err != nil || status.Exit(m.now()) != 13 {
+				t.Errorf("%v, exit code %d", err, status.Exit(m.now()))
+			}
+			if got := strings.Count(log.String(), "level=WARN"); got != want {
+				t.Errorf("run %d: %d warnings, want %d:\n%s", n, got, want, &log)
+			}
+			time.Sleep(20 * time.Minute)
+		}
+		if r := m.files[StatusFile]; !strings.Contains(string(r), `"since": "2027-08-11T12:00:00Z"`) {
+			t.Errorf("%s", r)
 		}
 	})
 }

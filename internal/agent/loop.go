@@ -15,7 +15,7 @@ import (
 // Run looks, acts and sleeps until the context ends. What is being done then is
 // cut off, and finished by the next run.
 func (a *Agent) Run(ctx context.Context) error {
-	a.begin()
+	a.begin(false)
 	a.Log.Info("started", "version", a.Version)
 	for ctx.Err() == nil {
 		wake := a.round(ctx)
@@ -29,7 +29,7 @@ func (a *Agent) Run(ctx context.Context) error {
 
 // Once looks, does what is to be done now, and ends.
 func (a *Agent) Once(ctx context.Context) (Status, error) {
-	a.begin()
+	a.begin(true)
 	a.round(ctx)
 	if a.memory.status.Looked.Before(a.memory.since) {
 		return a.memory.status, errors.Join(ctx.Err(), errors.New("looking at the node: it could not be looked at; the log says why"))
@@ -91,11 +91,11 @@ func (a *Agent) turn(ctx context.Context) (again bool, wake time.Time) {
 	look, err := a.Node.Look(ctx, m.settings.Policy)
 	if err != nil {
 		if ctx.Err() == nil {
-			a.say(slog.LevelError, "the node cannot be looked at", err.Error())
+			a.say(slog.LevelError, "the node cannot be looked at", "", err.Error())
 		}
 		return false, wake
 	}
-	a.say(slog.LevelError, "the node cannot be looked at", "")
+	a.say(slog.LevelError, "the node cannot be looked at", "", "")
 	a.Publish.Took(time.Since(began))
 	past, blocks, finished := a.past(ctx, look.AtWork)
 	if finished || ctx.Err() != nil {
@@ -162,7 +162,7 @@ func (a *Agent) readSettings(ctx context.Context) {
 	if !m.known {
 		kept = "there are none from before: it only looks"
 	}
-	a.say(slog.LevelError, "the settings cannot be read", m.invalid, "then", kept)
+	a.say(slog.LevelError, "the settings cannot be read", "", m.invalid, "then", kept)
 	a.Publish.SettingsValid(m.invalid == "")
 	a.Publish.Acts(m.settings.Policy.Agent.Act)
 	a.report(func(h *health) { h.valid, h.why = m.invalid == "", m.invalid })

@@ -18,7 +18,7 @@ import (
 // Means are how a node can take away what was found there.
 type Means struct {
 	Restarts []string  // the components that have to be restarted for it
-	Until    time.Time // when what takes its place ends; zero: not known
+	Until    time.Time // when what takes its place ends at the earliest; zero: not known
 	// Cannot is why this node cannot do it: half a sentence. Empty: it can.
 	Cannot string
 }
@@ -78,19 +78,16 @@ func renewal(seen plan.Seen, c layout.Credential, p policy.Policy, now time.Time
 	return m
 }
 
-// until is when the certificate ends that a step makes; what a CA has signed, or
-// signs, is not known.
+// until is when the certificate ends, at the earliest, that a step makes; of one that
+// somebody else signs that is not known.
 func until(s plan.Step) (end time.Time) {
 	for _, e := range s.Expect {
 		if e.Predicate == plan.DiskRenewed && s.Verb == plan.Renew {
-			end = e.NotAfter.Add(planSlack)
+			end = e.NotAfter
 		}
 	}
 	return end
 }
-
-// planSlack is by how much a plan expects less than it signs.
-const planSlack = time.Hour
 
 func restart(seen plan.Seen, c layout.Component) Means {
 	m := Means{Restarts: []string{c.Name}}

@@ -37,6 +37,13 @@ type memory struct {
 	status     Status
 }
 
+// What is said again and again, and of various things.
+const (
+	needed  = "a person is needed"
+	notDone = "not done"
+	looked  = "looked"
+)
+
 // saying is what was last said of a matter, so that it is not said at each look.
 type saying struct {
 	text string
@@ -46,23 +53,31 @@ type saying struct {
 // silence is after how long a matter that lasts is told again.
 const silence = 24 * time.Hour
 
+// matter is what something is said of: a message, and what it is about.
+func matter(msg, about string) string { return msg + "\x00" + about }
+
 // say logs a matter when it is new, has changed or lasts; an empty text says that
 // it is over.
-func (a *Agent) say(level slog.Level, matter, text string, attrs ...any) {
-	before, known := a.memory.said[matter]
+func (a *Agent) say(level slog.Level, msg, about, why string, attrs ...any) {
+	key := matter(msg, about)
+	before, known := a.memory.said[key]
+	if about != "" {
+		attrs = append([]any{"about", about}, attrs...)
+	}
 	switch {
-	case text == "" && known:
-		delete(a.memory.said, matter)
-		a.Log.Info("over: " + matter)
-	case text == "", known && before.text == text && time.Since(before.at) < silence:
+	case why == "" && known:
+		delete(a.memory.said, key)
+		a.Log.Info("over: "+msg, attrs...)
+	case why == "", known && before.text == why && time.Since(before.at) < silence:
 	default:
-		a.memory.said[matter] = saying{text, time.Now()}
-		a.Log.Log(context.Background(), level, matter, append([]any{"why", fact.Text(text).String()}, attrs...)...)
+		a.memory.said[key] = saying{why, time.Now()}
+		a.Log.Log(context.Background(), level, msg, append(attrs, "why", fact.Text(why).String())...)
 	}
 }
 
-// begin remembers what an earlier run has written down.
-func (a *Agent) begin() {
+// begin remembers what an earlier run has written down. One that runs again and
+// again does not say again what that one has said.
+func (a *Agent) begin(again bool) {
 	m := &a.memory
 	*m = memory{since: a.now().UTC().Truncate(time.Second), refusals: map[string]Refusal{}, said: map[string]saying{}, settings: observing()}
 	var before Status
@@ -71,6 +86,15 @@ func (a *Agent) begin() {
 	} else if there {
 		m.last, m.looked = before.Last, before.Looked
 		maps.Copy(m.refusals, before.Refusals)
+	}
+	if again {
+		for _, p := range before.Person {
+			m.said[matter(needed, p.about())] = saying{string(p.Why), time.Now()}
+		}
+		for key, r := range before.Refusals {
+			m.said[matter(notDone, key)] = saying{string(r.Why), time.Now()}
+		}
+		m.said[matter(looked, "")] = saying{before.Headline, time.Now()}
 	}
 	a.startClock(before.At)
 	a.report(func(h *health) { h.turned, h.every = time.Now(), m.settings.Policy.Agent.Every })
@@ -109,7 +133,7 @@ func (a *Agent) answers(now time.Time) {
 	before := m.approval.At
 	m.approval = Approval{}
 	if _, err := load(a.Node, ApprovedFile, &m.approval); err != nil {
-		a.say(slog.LevelError, "the approval cannot be read", err.Error())
+		a.say(slog.LevelError, "the approval cannot be read", "", err.Error())
 		m.approval = Approval{}
 	}
 	if !m.approval.At.IsZero() && !m.approval.At.Equal(before) {
@@ -142,7 +166,7 @@ func (a *Agent) stop(plan, why string) {
 	m.saved = err == nil
 	a.Log.Error("stopped: nothing is changed any more", "plan", plan, "why", m.stopped.Reason.String())
 	if err != nil {
-		a.say(slog.LevelError, "the state cannot be written", err.Error())
+		a.say(slog.LevelError, "the state cannot be written", "", err.Error())
 	}
 }
 
@@ -151,12 +175,12 @@ func (a *Agent) refuse(key string, r Refusal, ends time.Time) {
 	m := &a.memory
 	before, known := m.refusals[key]
 	m.refusals[key] = r.again(before, known, a.now(), m.settings.Policy.Agent.Every, ends)
-	a.say(slog.LevelWarn, "not done: "+key, string(r.Why), "code", string(r.Code))
+	a.say(slog.LevelWarn, notDone, key, string(r.Why), "code", string(r.Code))
 }
 
 func (a *Agent) accept(key string) {
 	delete(a.memory.refusals, key)
-	a.say(slog.LevelInfo, "not done: "+key, "")
+	a.say(slog.LevelInfo, notDone, key, "")
 }
 
 // forget drops refusals of what is no longer due.
@@ -195,6 +219,6 @@ func (a *Agent) used(ids []fact.ID) {
 	if err := save(a.Node, ApprovedFile, m.approval); err != nil {
 		m.approval = Approval{} // rather too little than twice
 		err = fmt.Errorf("%w; %w", err, a.Node.Remove(ApprovedFile))
-		a.say(slog.LevelError, "the state cannot be written", err.Error())
+		a.say(slog.LevelError, "the state cannot be written", "", err.Error())
 	}
 }

@@ -78,7 +78,7 @@ func (a *Agent) looked(s Situation) {
 	m.looked = s.Now.UTC().Truncate(time.Second)
 	a.Publish.Looked(s.Look.Timeline, s.Look.Sources)
 	a.Publish.Stopped(m.stopped != nil)
-	a.say(slog.LevelInfo, "looked", s.Look.Timeline.Headline, "verdict", string(s.Look.Timeline.Verdict))
+	a.say(slog.LevelInfo, looked, "", s.Look.Timeline.Headline, "verdict", string(s.Look.Timeline.Verdict))
 	a.report(func(h *health) { h.looked = true })
 }
 
@@ -99,7 +99,7 @@ func (a *Agent) tell(s Situation, d Decision) Decision {
 		d.Person = append([]Person{person(StateUnwritable, s.id("agent"), m.unwritable)}, d.Person...)
 		m.status = a.status(s, d)
 	}
-	a.say(slog.LevelError, "the state cannot be written", m.unwritable)
+	a.say(slog.LevelError, "the state cannot be written", "", m.unwritable)
 	a.call(d.Person)
 	planned := map[fact.ID]time.Time{}
 	for _, n := range d.Next {
@@ -113,28 +113,29 @@ func (a *Agent) tell(s Situation, d Decision) Decision {
 		if err := a.After(s.Agent, s.Look.Timeline); err != nil {
 			why = err.Error()
 		}
-		a.say(slog.LevelError, "a file for others cannot be written", why)
+		a.say(slog.LevelError, "a file for others cannot be written", "", why)
 	}
 	return d
 }
 
 // call publishes for what a person is needed, and logs what is new or over.
 func (a *Agent) call(people []Person) {
-	const matter = "a person is needed: "
 	codes, now := map[fact.ID][]string{}, map[string]bool{}
 	for _, p := range people {
 		codes[p.ID] = append(codes[p.ID], string(p.Code))
-		about := matter + string(p.Code) + " " + string(p.ID)
-		now[about] = true
-		a.say(slog.LevelWarn, about, string(p.Why), "do", p.Next.String())
+		now[matter(needed, p.about())] = true
+		a.say(slog.LevelWarn, needed, p.about(), string(p.Why), "do", p.Next.String())
 	}
 	a.Publish.PersonNeeded(codes)
-	for about := range a.memory.said {
-		if strings.HasPrefix(about, matter) && !now[about] {
-			a.say(slog.LevelInfo, about, "")
+	for key := range a.memory.said {
+		if about, person := strings.CutPrefix(key, matter(needed, "")); person && !now[key] {
+			a.say(slog.LevelInfo, needed, about, "")
 		}
 	}
 }
+
+// about is what a person is needed for, in one word.
+func (p Person) about() string { return string(p.Code) + " " + string(p.ID) }
 
 func (a *Agent) status(s Situation, d Decision) Status {
 	m := &a.memory

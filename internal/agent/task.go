@@ -69,7 +69,7 @@ func tasksIn(l Look, i timeline.Item, now time.Time) []task {
 		}
 		t.means = m
 		if t.due(now) && !t.gains() && m.Cannot == "" {
-			t.means.Cannot = "a new one would end no later: its CA ends first"
+			t.means.Cannot = "a new one would hardly end later: its CA ends, or it is due for nearly its whole life"
 		}
 		return []task{t}
 	case finding.LoopbackExpires:

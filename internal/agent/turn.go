@@ -97,7 +97,7 @@ func (s Situation) hold(r *turn, may permission) {
 		}
 	}
 	if !s.Agent.Act {
-		r.at, r.why = time.Time{}, "it only looks: the settings do not let it act"
+		r.at, r.why = time.Time{}, "it only looks: its settings do not say act: true"
 	}
 }
 

@@ -182,7 +182,7 @@ func TestObserving(t *testing.T) {
 		defer a.end()
 		compare(t, m.changed)
 		s := a.status()
-		if s.ExitCode != 11 || s.Settings.Act || len(s.Next) != 2 || !s.Next[0].At.IsZero() || s.Next[0].Why != "it only looks: the settings do not let it act" {
+		if s.ExitCode != 11 || s.Settings.Act || len(s.Next) != 2 || !s.Next[0].At.IsZero() || s.Next[0].Why != "it only looks: its settings do not say act: true" {
 			t.Errorf("%+v", s)
 		}
 		if len(a.told.line.Items) != 2 || !a.told.needed(ChangeUnfinished) {

@@ -4,6 +4,7 @@ package rules
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"perennial.dev/perennial/internal/release"
@@ -122,5 +123,29 @@ func TestEtcd(t *testing.T) {
 	}
 	if _, err := ParseEtcdVersion("3.5"); err == nil {
 		t.Error("3.5 is a version")
+	}
+}
+
+// What was renamed on the way to another version is told, and by whatever leads
+// past it too; where nothing was, nothing is.
+func TestFieldChanges(t *testing.T) {
+	s := load(t)
+	for _, c := range []struct{ from, kind, to, want string }{
+		{"extensions/v1beta1", "Ingress", "networking.k8s.io/v1", "defaultBackend"},
+		{"flowcontrol.apiserver.k8s.io/v1beta1", "PriorityLevelConfiguration", "flowcontrol.apiserver.k8s.io/v1", "nominalConcurrencyShares"},
+		{"flowcontrol.apiserver.k8s.io/v1beta1", "PriorityLevelConfiguration", "flowcontrol.apiserver.k8s.io/v1beta2", ""},
+		{"batch/v1beta1", "CronJob", "batch/v1", ""},
+		{"policy/v1beta1", "PodDisruptionBudget", "policy/v1", "empty selector"},
+	} {
+		change, ok := s.FieldChange(ParseAPIVersion(c.from, c.kind), c.to)
+		if ok != (c.want != "") || !strings.Contains(change.Change, c.want) {
+			t.Errorf("%s %s to %s: %+v", c.from, c.kind, c.to, change)
+		}
+	}
+	if err := s.Merge("mine.csv", strings.NewReader("group,version,kind,to,change,origin,citation\nbatch,v1beta1,CronJob,batch/v9,all of it,measured,https://example.com\n")); err != nil {
+		t.Fatal(err)
+	}
+	if wrong := s.Verify(); len(wrong) != 1 || !strings.Contains(wrong[0].Error(), "no minor has batch/v9 CronJob") {
+		t.Errorf("%v", wrong)
 	}
 }

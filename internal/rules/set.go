@@ -83,20 +83,21 @@ func (s Spans) cover(others Spans) bool {
 
 // Set holds the tables.
 type Set struct {
-	raw         map[string]*rawTable // by name
-	apis        []API                // by group, version and kind
-	byKind      map[GroupVersionKind]int
-	gates       map[string][]Gate // by name
-	admission   map[string]AdmissionPlugin
-	flags       map[flagName]*Flag
-	defaults    map[flagName][]FlagDefault
-	configKinds []ConfigKind
-	volumes     []Volume
-	checks      []PodSecurityVersion
-	etcdOf      map[release.Minor]EtcdShipped
-	etcdFaults  []EtcdFault
-	etcdSteps   []EtcdStep
-	etcdFlags   []EtcdFlag
+	raw          map[string]*rawTable // by name
+	apis         []API                // by group, version and kind
+	byKind       map[GroupVersionKind]int
+	gates        map[string][]Gate // by name
+	admission    map[string]AdmissionPlugin
+	flags        map[flagName]*Flag
+	defaults     map[flagName][]FlagDefault
+	configKinds  []ConfigKind
+	volumes      []Volume
+	checks       []PodSecurityVersion
+	etcdOf       map[release.Minor]EtcdShipped
+	etcdFaults   []EtcdFault
+	etcdSteps    []EtcdStep
+	etcdFlags    []EtcdFlag
+	fieldChanges []FieldChange
 }
 
 // Load reads the embedded tables.

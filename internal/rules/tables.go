@@ -29,10 +29,13 @@ var (
 	etcdFaultsTable []byte
 	//go:embed data/etcdsteps.csv
 	etcdStepsTable []byte
+	//go:embed data/fieldchanges.csv
+	fieldChangesTable []byte
 )
 
 // definitions are all tables.
 var definitions = []definition{
 	apiDefinition, gateDefinition, admissionDefinition, flagDefinition, defaultDefinition, configKindDefinition,
 	volumeDefinition, podSecurityDefinition, etcdDefinition, etcdFlagDefinition, etcdFaultDefinition, etcdStepDefinition,
+	fieldChangeDefinition,
 }

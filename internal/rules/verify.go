@@ -35,6 +35,7 @@ func (s *Set) Verify() []error {
 	s.verifyAPIs(wrong)
 	s.verifyGates(wrong)
 	s.verifyVolumes(wrong)
+	s.verifyFieldChanges(wrong)
 	slices.Sort(problems)
 	var errs []error
 	for _, problem := range problems {

@@ -139,7 +139,7 @@ func (j *Judge) usedObject(o fact.Object, signs []sign) finding.Finding {
 	f.ID = fact.ObjectID(o)
 	f.Object = &finding.Object{APIVersion: fact.Text(first.fate.api.APIVersion()), Kind: o.Type, Namespace: o.Namespace, Name: o.Name}
 	f.File, f.Line = o.File, o.Line
-	f.Effect, f.Fix = first.effect(o), first.fix()
+	f.Effect, f.Fix = first.effect(o), first.fix()+j.fields(first)
 	f.Evidence.Path = o.File
 	proven := false
 	for _, s := range signs {
@@ -228,6 +228,15 @@ func (s sign) effect(o fact.Object) string {
 		return fmt.Sprintf("%s: the webhook %s is no longer called for what it names only in that version", gone, named(s.use.Who, "in it"))
 	}
 	return gone + ": the object can be reached by nobody any more"
+}
+
+// fields is what has to be said otherwise in the version that takes over.
+func (j *Judge) fields(s sign) string {
+	change, ok := j.rules.FieldChange(s.fate.api.GroupVersionKind, s.fate.successor.APIVersion())
+	if !ok || s.use.By == fact.WebhookRule {
+		return ""
+	}
+	return "; there, " + change.Change
 }
 
 func (s sign) fix() string {

@@ -33,7 +33,7 @@ func newAgent(s Streams) *cobra.Command {
 		Long: `Looks, judges, waits for the turn of what is due, changes it, and tells. Until its
 settings say act: true it changes nothing. It works with the API away.`,
 	}
-	cmd.AddCommand(newAgentRun(s), newAgentStatus(s), newAgentApprove(s), newAgentResume(s), newAgentFinish(s))
+	cmd.AddCommand(newAgentRun(s), newAgentStatus(s), newAgentApprove(s), newAgentResume(s), newAgentFinish(s), newAgentConfig(s), newAgentInstall(s), newAgentUninstall(s))
 	return cmd
 }
 

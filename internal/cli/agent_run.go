@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -23,19 +24,20 @@ import (
 )
 
 func newAgentRun(s Streams) *cobra.Command {
-	o, once := &agentOptions{}, false
+	o, once, settle := &agentOptions{}, false, agent.DefaultSettle
 	cmd := &cobra.Command{
 		Use: "run", Short: "Run in the foreground, as a service does", Args: cobra.NoArgs,
 		Long: `Looks, acts as its settings allow, and sleeps, until it is ended. SIGHUP makes it
 read its settings and look at once; it also does where their file has changed.`,
-		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), s, once) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), s, once, settle) },
 	}
 	o.addFlags(cmd)
+	cmd.Flags().DurationVar(&settle, "settle", settle, "the longest time for which nothing is changed after the clock was set")
 	cmd.Flags().BoolVar(&once, "once", false, "look once, do what is to be done now, and end; for a timer")
 	return cmd
 }
 
-func (o *agentOptions) run(ctx context.Context, s Streams, once bool) error {
+func (o *agentOptions) run(ctx context.Context, s Streams, once bool, settle time.Duration) error {
 	m, err := o.machine(s)
 	if err != nil {
 		return err
@@ -51,7 +53,7 @@ func (o *agentOptions) run(ctx context.Context, s Streams, once bool) error {
 		}
 	}()
 	t := &told{machine: m, metrics: publish.NewMetrics(Version, runtime.Version(), m.Calendar.AsOf()), log: slog.New(logHandler(s))}
-	a := &agent.Agent{Node: m, Publish: t.metrics, Log: t.log, Version: Version, Wake: wake, After: t.after, Now: s.Now}
+	a := &agent.Agent{Node: m, Publish: t.metrics, Log: t.log, Version: Version, Wake: wake, After: t.after, Now: s.Now, Settle: settle}
 	if once {
 		status, err := a.Once(ctx)
 		if err == nil && status.Exit(s.Now()) != timeline.ExitOK {

@@ -35,7 +35,13 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	n := testnode.New(t, testnode.Options{Key: "ed25519"})
+	return siteOf(t, testnode.Options{Key: "ed25519"})
+}
+
+// siteOf is a site of a node that is made otherwise.
+func siteOf(t *testing.T, o testnode.Options) *site {
+	t.Helper()
+	n := testnode.New(t, o)
 	for _, m := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler", "etcd"} {
 		n.Edit("/etc/kubernetes/manifests/"+m+".yaml", "/etc/kubernetes", n.Path("/etc/kubernetes"))
 	}

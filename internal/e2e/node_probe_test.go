@@ -221,9 +221,9 @@ type probes struct {
 
 // startProbes begins with an object to watch. The clients' credentials are read
 // once: they stay valid when the files are renewed.
-func startProbes(t *testing.T, c apiClient, object string) *probes {
+func startProbes(t *testing.T, c apiClient, object string, pause time.Duration) *probes {
 	t.Helper()
-	p := &probes{apiClient: c, pacer: pacer{stop: make(chan struct{})}, stopWrites: make(chan struct{})}
+	p := &probes{fresh: answers{pause: pause}, kept: answers{pause: pause}, apiClient: c, pacer: pacer{stop: make(chan struct{})}, stopWrites: make(chan struct{})}
 	writer, _ := c.connect(true)
 	body := fmt.Sprintf(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":%q}}`, object)
 	if err := c.do(writer, http.MethodPost, objectsPath, "application/json", []byte(body)); err != nil {
@@ -243,8 +243,8 @@ func startProbes(t *testing.T, c apiClient, object string) *probes {
 		t.Fatal(err)
 	}
 	p.done.Go(func() { p.watch.follow(p.stop) })
-	p.every(probeEvery, func(int) { p.fresh.time(get(fresh)) })
-	p.every(probeEvery, func(int) { p.kept.time(get(kept)) })
+	p.every(pause, func(int) { p.fresh.time(get(fresh)) })
+	p.every(pause, func(int) { p.kept.time(get(kept)) })
 	p.written.Go(func() { p.write(writer, object) })
 	return p
 }

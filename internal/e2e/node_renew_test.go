@@ -66,7 +66,7 @@ func TestNodeRenewalCostsNothing(t *testing.T) {
 func (n *realNode) during(what string, do func()) *probes {
 	n.t.Helper()
 	object := "probe-" + strconv.FormatInt(time.Now().UnixNano(), 36)
-	p := startProbes(n.t, clientFor(n.t, n.Kubeconfig), object)
+	p := startProbes(n.t, clientFor(n.t, n.Kubeconfig), object, probeEvery)
 	defer p.end()
 	time.Sleep(5 * time.Second)
 	start := time.Now()

@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/layout"
@@ -76,7 +75,7 @@ func (p *planner) create(c layout.Credential, ca layout.Credential, spec *Spec) 
 	p.add(Step{
 		Verb: Create, ID: c.ID, Title: "make " + c.ID.Name(), Why: spec.why(c.Path),
 		Sign: sign, Files: append([]File{newFile(c.Path, mode, like)}, files...),
-		Expect: []Expect{{Predicate: DiskRenewed, ID: c.ID, NotAfter: end.Add(-time.Hour)}},
+		Expect: []Expect{{Predicate: DiskRenewed, ID: c.ID, NotAfter: end.Add(-slack)}},
 	})
 	p.renewed = append(p.renewed, c)
 }

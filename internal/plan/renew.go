@@ -173,7 +173,7 @@ func (p *planner) renew(c layout.Credential) {
 	}
 	step.Files = p.filesOf(step.Sign)
 	end := p.capped(c.ID, *ca, life)
-	step.Expect = []Expect{{Predicate: DiskRenewed, ID: c.ID, Fingerprint: leaf.Fingerprint, NotAfter: end.Add(-time.Hour)}}
+	step.Expect = []Expect{{Predicate: DiskRenewed, ID: c.ID, Fingerprint: leaf.Fingerprint, NotAfter: end.Add(-slack)}}
 	if p.served(c) {
 		step.Expect = append(step.Expect, Expect{Predicate: WireEqualsDisk, ID: c.ID})
 	}
@@ -200,6 +200,10 @@ func (p *planner) life(c layout.Credential, ca layout.Credential) time.Duration 
 	}
 	return life
 }
+
+// slack is by how much less than planned a new certificate may live: seconds are
+// cut off, and nothing else.
+const slack = time.Minute
 
 // capped is when a new certificate ends: with its life, or with its CA.
 func (p *planner) capped(id fact.ID, ca layout.Credential, life time.Duration) time.Time {

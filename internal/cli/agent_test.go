@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli_test
+
+import (
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"perennial.dev/perennial/internal/agent"
+	"perennial.dev/perennial/internal/host"
+	"perennial.dev/perennial/internal/journal"
+	"perennial.dev/perennial/internal/testnode"
+	"perennial.dev/perennial/internal/timeline"
+)
+
+// shortLived is a node whose certificates have lived for an hour of two, and by
+// allDue are due.
+var shortLived = testnode.Options{Key: "ed25519", Life: 2 * time.Hour}
+
+const allDue = `apiVersion: perennial.dev/v1alpha1
+kind: Config
+due:
+  renewed: {left: 60%}
+`
+
+// acting lets the agent change what is due, at once.
+const acting = allDue + `agent: {act: true, spread: 0s, listen: ""}
+`
+
+// settle writes settings and returns the flags that name them, and an identity
+// that is not there.
+func (s *site) settle(settings string) []string {
+	s.t.Helper()
+	name := filepath.Join(filepath.Dir(s.lock), "config.yaml")
+	if err := os.WriteFile(name, []byte(settings), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	return []string{"--config", name, "--identity", s.Path("/etc/perennial/agent.conf")}
+}
+
+// look runs the agent for one look.
+func (s *site) look(code int, words []string, settings string) {
+	s.t.Helper()
+	s.expect(code, words, append([]string{"agent", "run", "--once"}, s.settle(settings)...)...)
+}
+
+func (s *site) status() agent.Status {
+	s.t.Helper()
+	var status agent.Status
+	out, _ := s.command("agent", "status", "-o", "json").Output() // the exit code is the verdict
+	if err := json.Unmarshal(out, &status); err != nil {
+		s.t.Fatalf("%v\n%s", err, out)
+	}
+	return status
+}
+
+// As it is installed the agent changes nothing; told to act it renews what is due,
+// once, and says so.
+func TestAgent(t *testing.T) {
+	s := siteOf(t, shortLived)
+	s.expect(timeline.ExitFailed, []string{"no agent has looked", "agent install"}, "agent", "status")
+	s.expect(timeline.ExitFailed, []string{"no agent has looked"}, "agent", "approve")
+	s.expect(timeline.ExitFailed, []string{"has not stopped"}, "agent", "resume")
+	s.expect(timeline.ExitOK, nil, "agent", "finish")
+
+	before := files(t, s.Root)
+	s.look(timeline.ExitNeedsPerson, nil, allDue)
+	if !maps.Equal(files(t, s.Root), before) {
+		t.Error("it has changed something, and was told to look only")
+	}
+	s.expect(timeline.ExitNeedsPerson, []string{"the agent looks and tells", "act: true"}, "agent", "status")
+
+	s.look(timeline.ExitNeedsPerson, []string{"renew"}, acting)
+	st := s.status()
+	if st.Last == nil || st.Last.Result != journal.Done || !st.Settings.Act {
+		t.Fatalf("%+v", st)
+	}
+	for _, p := range st.Person { // the node is made so
+		if p.Code != "SANMissing" && p.Code != "FileMissing" {
+			t.Errorf("a person is needed: %+v", p)
+		}
+	}
+	renewed := 0
+	after := files(t, s.Root)
+	for name, old := range before {
+		if after[name] != old {
+			renewed++
+		}
+	}
+	if renewed < 10 {
+		t.Errorf("%d files were renewed", renewed)
+	}
+	out := s.expect(timeline.ExitOK, []string{"done"}, "history")
+	s.look(timeline.ExitNeedsPerson, nil, acting)
+	if again := s.expect(timeline.ExitOK, nil, "history"); again != out {
+		t.Errorf("what was renewed and is due by its age at once was renewed again:\n%s", again)
+	}
+}
+
+// What stands in the way is told, nothing is changed, and it goes on looking.
+func TestAgentIsKeptFromActing(t *testing.T) {
+	for name, c := range map[string]struct {
+		arrange  func(*site) (undo func())
+		settings string
+		words    []string // of the status
+	}{
+		"by settings that cannot be read": {settings: "apiVersion: perennial.dev/v1alpha1\nkind: Config\nagent: {act: ja}\n", words: []string{"line 3", "act"}},
+		"by another program": {settings: acting, words: []string{"is at work on this machine"}, arrange: func(s *site) func() {
+			lock, err := host.AcquireLock(s.lock, "renew", time.Now())
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			return func() { _ = lock.Release() }
+		}},
+		"by a damaged journal": {settings: acting, words: []string{"journal", "damaged"}, arrange: func(s *site) func() {
+			s.expect(timeline.ExitOK, nil, "renew", "admin.conf", "--yes")
+			data, err := os.ReadFile(s.journal())
+			if err != nil {
+				s.t.Fatal(err)
+			}
+			data[len(data)/2] ^= 1
+			if err := os.WriteFile(s.journal(), data, 0o600); err != nil {
+				s.t.Fatal(err)
+			}
+			return func() {}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := siteOf(t, shortLived)
+			undo := func() {}
+			if c.arrange != nil {
+				undo = c.arrange(s)
+			}
+			defer undo()
+			before := files(t, s.Root)
+			out, _ := s.run(append([]string{"agent", "run", "--once"}, s.settle(c.settings)...)...)
+			status, _ := s.run("agent", "status")
+			for _, w := range c.words {
+				if !strings.Contains(status, w) {
+					t.Errorf("the status does not say %q:\n%s\n%s", w, status, out)
+				}
+			}
+			if !maps.Equal(files(t, s.Root), before) {
+				t.Error("something was changed")
+			}
+			if s.status().Looked.IsZero() {
+				t.Error("it has not looked")
+			}
+		})
+	}
+}
+
+// An approval is for what is to be done, and a question about anything else names
+// the next step.
+func TestAgentIsAsked(t *testing.T) {
+	s := siteOf(t, shortLived)
+	s.look(timeline.ExitNeedsPerson, nil, allDue)
+	st := s.status()
+	if len(st.Next) == 0 || slices.ContainsFunc(st.Next, func(n agent.Next) bool { return n.Why == "" }) {
+		t.Errorf("nothing says why it is not done now: %+v", st.Next)
+	}
+	s.expect(timeline.ExitFailed, []string{"act: true", "agent status"}, "agent", "approve", "admin.conf")
+
+	waiting := allDue + `agent: {act: true, reserve: never, listen: "", windows: [{days: [` + s.lookedOn() + `], start: "00:00", length: 1m}]}` + "\n"
+	s.look(timeline.ExitNeedsPerson, nil, waiting)
+	if last := s.status().Last; last != nil {
+		t.Fatalf("it has not waited for the window: %+v", last)
+	}
+	s.expect(timeline.ExitFailed, []string{"nothing of that name", "agent status"}, "agent", "approve", "nobody")
+	s.expect(timeline.ExitOK, []string{"approved until", "admin.conf"}, "agent", "approve", "admin.conf")
+	s.look(timeline.ExitNeedsPerson, nil, waiting)
+	if last := s.status().Last; last == nil || last.Result != journal.Done || !strings.Contains(last.What, "admin.conf") || strings.Contains(last.What, "apiserver") {
+		t.Errorf("what was approved, and no more, is done: %+v", last)
+	}
+}
+
+// lookedOn is a day of the week that is neither today nor tomorrow.
+func (s *site) lookedOn() string {
+	return s.status().Looked.AddDate(0, 0, 3).Weekday().String()[:3]
+}

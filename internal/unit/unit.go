@@ -57,6 +57,9 @@ type Options struct {
 	// and the calendar.
 	Tells []string
 	Every time.Duration // between two looks of the timer form
+	// Watchdog is how long the agent may be silent towards systemd before that starts
+	// it again; 0: it tells systemd nothing.
+	Watchdog time.Duration
 	// Others: some of what is to be kept belongs to another user than root.
 	Others bool
 	// Translate: the kernel has no sk_lookup, so that nftables has to do.
@@ -158,7 +161,13 @@ func (o Options) agent() []byte {
 	p.set("Description", "Perennial agent: finds what will stop this Kubernetes node, and removes it in time")
 	p.set("After", EndName, "time-sync.target")
 	p.section("Service")
-	p.set("Type", "notify")
+	if o.Watchdog > 0 {
+		p.note("It says so when it has looked, each time.")
+		p.set("Type", "notify")
+		p.set("WatchdogSec", seconds(o.Watchdog))
+	} else {
+		p.set("Type", "exec")
+	}
 	p.set("ExecStart", command(o.Program), "agent run")
 	p.note("It has given up nothing that it has begun: the journal knows how far it came.")
 	p.set("Restart", "on-failure")
@@ -203,12 +212,14 @@ func (o Options) timer() []byte {
 	p.section("Timer")
 	p.set("Unit", LookName)
 	p.set("OnBootSec", "2min")
-	p.set("OnUnitInactiveSec", strconv.Itoa(int(o.Every/time.Second))+"s")
+	p.set("OnUnitInactiveSec", seconds(o.Every))
 	p.set("AccuracySec", "30s")
 	p.section("Install")
 	p.set("WantedBy", "timers.target")
 	return []byte(p.String())
 }
+
+func seconds(d time.Duration) string { return strconv.Itoa(int(d/time.Second)) + "s" }
 
 // works is what the agent does its work in.
 func (o Options) works(p *page) {

@@ -5,6 +5,7 @@ package docs
 import (
 	"crypto/rand"
 	"errors"
+	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,8 +14,12 @@ import (
 	"testing"
 	"time"
 
+	"perennial.dev/perennial/internal/agent"
+	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/install"
 	"perennial.dev/perennial/internal/layout"
+	"perennial.dev/perennial/internal/publish"
+	"perennial.dev/perennial/internal/release"
 	"perennial.dev/perennial/internal/testnode"
 	"perennial.dev/perennial/internal/unit"
 )
@@ -71,6 +76,30 @@ func agentInstall(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return b.String() + "\nDo this? [y/N]\n```"
+}
+
+// agentStatus is what the agent tells of a made node, from its first look.
+func agentStatus(t *testing.T) string {
+	now := testnode.Start.Add(time.Hour)
+	n := testnode.New(t, testnode.Options{})
+	cal, err := release.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &agent.Machine{
+		Scope: fact.Scope{Root: n.Root, KubernetesDir: layout.DefaultKubernetesDir}, State: filepath.Join(t.TempDir(), "state"), Lock: filepath.Join(t.TempDir(), "lock"),
+		Config: n.Path(install.Settings), Version: "test", Tool: "perennial", Calendar: cal, Now: func() time.Time { return now },
+	}
+	a := &agent.Agent{Node: m, Publish: publish.NewMetrics("test", "go", cal.AsOf()), Log: slog.New(slog.DiscardHandler), Version: "test", Now: m.Now}
+	status, err := a.Once(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	if err := status.Write(&b, now); err != nil {
+		t.Fatal(err)
+	}
+	return "```console\n$ sudo perennial agent status\n" + b.String() + "```"
 }
 
 // shownNow is a generated part as its page has it.

@@ -35,6 +35,7 @@ var generated = map[string]func(*testing.T) string{
 	"needs":          needs,
 	"agent-unit":     sandbox,
 	"agent-install":  agentInstall,
+	"agent-status":   agentStatus,
 }
 
 var part = regexp.MustCompile(`(?s)<!-- generated: ([a-z-]+) -->\n(.*?)<!-- end -->`)

@@ -171,7 +171,7 @@ func FuzzValues(f *testing.F) {
 	schema := schemaOf(f)
 	f.Fuzz(func(t *testing.T, text string) {
 		quoted, err := json.Marshal(text)
-		if err != nil {
+		if err != nil || len(text) > 200 {
 			t.Skip()
 		}
 		for _, field := range fields {

@@ -150,7 +150,7 @@ func (s *site) look(ctx context.Context) error {
 // Look implements execute.Eyes.
 func (s *site) Look(ctx context.Context) (plan.Seen, error) {
 	rec, _ := source.Survey(ctx, fact.Scope{
-		Root: s.Root, KubernetesDir: s.KubernetesDir, State: workbench.DefaultState, Copies: s.settings.Copies, RequestDir: Requests,
+		Root: s.Root, KubernetesDir: s.KubernetesDir, State: workbench.DefaultState, Copies: s.settings.Copies, RequestDir: Requests, Identity: layout.AgentConfig,
 	}, source.Options{})
 	return plan.See(rec), ctx.Err()
 }

@@ -52,8 +52,8 @@ func (o *agentOptions) run(ctx context.Context, s Streams, once bool, settle tim
 			wake <- struct{}{}
 		}
 	}()
-	t := &told{machine: m, metrics: publish.NewMetrics(Version, runtime.Version(), m.Calendar.AsOf()), log: slog.New(logHandler(s))}
-	a := &agent.Agent{Node: m, Publish: t.metrics, Log: t.log, Version: Version, Wake: wake, After: t.after, Now: s.Now, Settle: settle}
+	t := &told{machine: m, metrics: publish.NewMetrics(version(), runtime.Version(), m.Calendar.AsOf()), log: slog.New(logHandler(s))}
+	a := &agent.Agent{Node: m, Publish: t.metrics, Log: t.log, Version: version(), Wake: wake, After: t.after, Now: s.Now, Settle: settle}
 	if once {
 		status, err := a.Once(ctx)
 		if err == nil && status.Exit(s.Now()) != timeline.ExitOK {
@@ -101,6 +101,8 @@ type told struct {
 	serve   func(context.Context, string) error // nil: nobody is served
 	addr    string                              // that is served on
 	end     context.CancelFunc
+	failed  chan error // gets why nothing is served on addr
+	said    string     // the last such reason that was told
 }
 
 // after is called after a look.
@@ -132,7 +134,13 @@ func (t *told) calendar(name string, line timeline.Timeline) error {
 }
 
 // listen serves on an address, and no longer on the one before; empty: on none.
+// Where it could not, it tries again.
 func (t *told) listen(addr string) {
+	select {
+	case err := <-t.failed:
+		t.unserved(err)
+	default:
+	}
 	if t.serve == nil || addr == t.addr {
 		return
 	}
@@ -143,11 +151,26 @@ func (t *told) listen(addr string) {
 	if t.addr = addr; addr == "" {
 		return
 	}
-	var ctx context.Context
-	ctx, t.end = context.WithCancel(context.Background())
+	ctx, end := context.WithCancel(context.Background())
+	failed := make(chan error, 1)
+	t.end, t.failed = end, failed
 	go func() {
 		if err := t.serve(ctx, addr); err != nil {
-			t.log.Error("metrics are not served", "cause", err)
+			failed <- err
 		}
 	}()
+	select {
+	case err := <-failed:
+		t.unserved(err)
+	case <-time.After(100 * time.Millisecond): // a port that is taken is told at once
+	}
+}
+
+// unserved tells, once, why nothing is served.
+func (t *told) unserved(err error) {
+	t.addr = ""
+	if t.said != err.Error() {
+		t.said = err.Error()
+		t.log.Error("metrics are not served", "cause", err)
+	}
 }

@@ -3,12 +3,17 @@
 package cli_test
 
 import (
+	"bufio"
 	"encoding/json"
+	"io"
 	"maps"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -183,4 +188,69 @@ func TestAgentIsAsked(t *testing.T) {
 // lookedOn is a day of the week that is neither today nor tomorrow.
 func (s *site) lookedOn() string {
 	return s.status().Looked.AddDate(0, 0, 3).Weekday().String()[:3]
+}
+
+// Metrics and health are served while it runs; a port that is taken is told with
+// who has it, and is no reason to end.
+func TestAgentServes(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	s := siteOf(t, shortLived)
+	cmd := s.command(append([]string{"agent", "run"}, s.settle(allDue+`agent: {every: 10s, listen: "`+taken.Addr().String()+`"}`+"\n")...)...)
+	said, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = cmd.Wait() }()
+	defer func() { _ = cmd.Process.Kill() }()
+	lines := bufio.NewScanner(said)
+	expect := func(text string) {
+		t.Helper()
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), text) {
+				return
+			}
+		}
+		t.Fatalf("it does not say %q", text)
+	}
+	expect("metrics are not served")
+
+	free := strings.Replace(taken.Addr().String(), "127.0.0.1", "127.0.0.3", 1)
+	s.settle(allDue + `agent: {every: 10s, listen: "` + free + `"}` + "\n")
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"/metrics": "perennial_end_timestamp_seconds{", "/healthz": "ok", "/readyz": "ok"} {
+		if got := s.get("http://" + free + path); !strings.Contains(got, want) {
+			t.Errorf("%s: it does not say %q:\n%s", path, want, got)
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	expect("msg=ended")
+}
+
+// get asks until it is answered.
+func (s *site) get(url string) string {
+	s.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+		answer, err := http.Get(url)
+		if err == nil {
+			body, err := io.ReadAll(answer.Body)
+			answer.Body.Close()
+			if err == nil && answer.StatusCode == http.StatusOK {
+				return string(body)
+			}
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("%s does not answer: %v", url, err)
+		}
+	}
 }

@@ -482,6 +482,29 @@ func TestOneOfSeveralIsRefused(t *testing.T) {
 	})
 }
 
+// Where one of several needs the API server restarted, and that cannot be handed
+// over, the others are renewed all the same.
+func TestOneOfSeveralNeedsAHandover(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := due(t)
+		m.cert("etcd-peer", "2027-08-09T00:00:00Z", 365*day, layout.APIServer)
+		m.plans = func(w Work) (plan.Plan, error) {
+			p := m.planned(w, "")
+			if strings.Contains(titles(p), layout.APIServer) {
+				p.Decision = &plan.Decision{Way: plan.InPlace}
+			}
+			return p, nil
+		}
+		a := m.start()
+		defer a.end()
+		wait(t, "2027-08-11T14:00:00Z")
+		compare(t, m.changed, "2027-08-11T12:00:00Z renew apiserver")
+		if !a.told.needed(HandoverImpossible) {
+			t.Errorf("%v", a.told.people)
+		}
+	})
+}
+
 // A plan may leave out what it cannot do; that is not still due because it failed.
 func TestAPlanOfAPart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -4,6 +4,7 @@ package agent
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"perennial.dev/perennial/internal/fact"
@@ -160,7 +161,7 @@ func (t turn) rides(s Situation) bool {
 // once were refused for a reason that may be one's own.
 func (s Situation) apart() bool {
 	r, ok := s.Refusals[renewing]
-	return ok && r.Several && r.Code == Refused && r.Again.After(s.Now)
+	return ok && r.Several && slices.Contains([]Code{Refused, HandoverImpossible, RestartForbidden}, r.Code) && r.Again.After(s.Now)
 }
 
 // key is under which a task is refused.

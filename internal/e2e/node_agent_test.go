@@ -123,8 +123,11 @@ func (n *realNode) assertAllRenewed(born time.Time, lives int) {
 		if err := json.Unmarshal(past.Content, &p); err != nil {
 			n.t.Fatal(err)
 		}
-		if past.Result != journal.Done || p.By != plan.ByAgent {
-			n.t.Errorf("the plan %s by %q ended %q", past.ID, p.By, past.Result)
+		if past.Result == "" || p.By != plan.ByAgent { // being done, or by the test
+			continue
+		}
+		if past.Result != journal.Done {
+			n.t.Errorf("the plan %s ended %q", past.ID, past.Result)
 		}
 		for _, s := range p.Steps {
 			if s.Verb == plan.Renew {

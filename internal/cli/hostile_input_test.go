@@ -61,7 +61,7 @@ func TestRefusedFiles(t *testing.T) {
 		{"empty record", "--replay", "", []string{"line 1"}},
 		{"record with a certificate that is none", "--replay", regexp.MustCompile(`"certs":\["[^"]*"`).ReplaceAllString(whole, `"certs":["AAAA"`), []string{"recorded certificate"}},
 		{"record with a key in it", "--replay", string(testnode.Block("EC PRIVATE KEY", []byte("private"))), []string{"line 1"}},
-		{"settings with an unknown field", "--config", config + "due:\n  renewd: {}\n", []string{`line 4: unknown field "renewd"`}},
+		{"settings with an unknown field", "--config", config + "due:\n  renewd: {}\n", []string{`line 4, column 3: due: unknown field "renewd"`}},
 		{"settings with an unknown field of escape codes", "--config", config + "\"\\e[31m\": 1\n", []string{`unknown field`}},
 		{"settings that are no YAML", "--config", config + "due: [\n", []string{"reading the settings"}},
 		{"settings of another program", "--config", "apiVersion: v1\nkind: Config\nusers: []\n", []string{"reading the settings"}},

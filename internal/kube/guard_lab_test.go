@@ -148,11 +148,11 @@ func (p *plane) restIsAllowed() {
 func (p *plane) stopped() (before, after string) {
 	p.Helper()
 	versions := func() string {
-		out, ok := p.Kubectl("get", "endpoints/kubernetes", "endpointslices/kubernetes", "-o", `jsonpath={range .items[*]}{.kind} {.metadata.resourceVersion} {end}`)
-		if !ok {
-			p.Fatal(out)
+		out, errs, err := p.Try("exec", "--", "kubectl", "get", "endpoints/kubernetes", "endpointslices/kubernetes", "-o", `jsonpath={range .items[*]}{.kind} {.metadata.resourceVersion} {end}`)
+		if err != nil || out == "" {
+			p.Fatalf("%v: %s%s", err, out, errs)
 		}
-		return out[strings.LastIndex(out, "\n")+1:] // behind a warning
+		return out
 	}
 	before = versions()
 	p.Do("stop", "kube-apiserver")

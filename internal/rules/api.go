@@ -122,15 +122,3 @@ func (s *Set) API(k GroupVersionKind) (API, bool) {
 	}
 	return s.apis[i], true
 }
-
-// RemovedBetween lists the kinds that from serves when everything is enabled
-// and to does not, by group, version and kind.
-func (s *Set) RemovedBetween(from, to release.Minor) []API {
-	var removed []API
-	for _, api := range s.apis {
-		if api.Served.Has(from) && api.Removed.In(to) {
-			removed = append(removed, api)
-		}
-	}
-	return removed
-}

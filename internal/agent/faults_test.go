@@ -103,8 +103,7 @@ func TestFaults(t *testing.T) {
 				defer a.end()
 				before := at(t, c.lasts).Add(-time.Minute)
 				if before.After(time.Now()) {
-					time.Sleep(time.Until(before))
-					synctest.Wait()
+					sleep(time.Until(before))
 					if len(a.told.people) > 0 {
 						t.Errorf("a person is needed already: %v", a.told.people)
 					}
@@ -192,7 +191,7 @@ func TestClockIsSet(t *testing.T) {
 				if c.stops {
 					a = m.start()
 				}
-				time.Sleep(30 * time.Hour)
+				sleep(30 * time.Hour)
 				a.end()
 				if len(m.past) != 1 {
 					t.Fatalf("%d changes", len(m.past))
@@ -589,7 +588,7 @@ func TestOnceAndAgain(t *testing.T) {
 			if got := strings.Count(log.String(), "level=WARN"); got != want {
 				t.Errorf("run %d: %d warnings, want %d:\n%s", n, got, want, &log)
 			}
-			time.Sleep(20 * time.Minute)
+			sleep(20 * time.Minute)
 		}
 		if r := m.files[StatusFile]; !strings.Contains(string(r), `"since": "2027-08-11T12:00:00Z"`) {
 			t.Errorf("%s", r)
@@ -613,13 +612,13 @@ func TestHealth(t *testing.T) {
 		if a.Live() != nil || a.Ready() != nil {
 			t.Errorf("%v %v", a.Live(), a.Ready())
 		}
-		time.Sleep(2*time.Hour + time.Minute)
+		sleep(2*time.Hour + time.Minute)
 		if a.Live() == nil {
 			t.Error("it hangs, and lives")
 		}
 		close(stuck)
 		synctest.Wait()
-		time.Sleep(time.Hour)
+		sleep(time.Hour)
 		if err := a.Live(); err != nil {
 			t.Error(err)
 		}

@@ -203,7 +203,14 @@ func (m *Machine) Finish(ctx context.Context, cut journal.Plan, tell func(execut
 		return execute.Outcome{Plan: cut.ID}, err
 	}
 	defer b.Close()
-	return b.Finish(ctx, cut, tell)
+	now, _, err := b.Find(cut.ID) // another program may have finished it before the lock was free
+	switch {
+	case err != nil:
+		return execute.Outcome{Plan: cut.ID}, err
+	case now.Result != "":
+		return execute.Outcome{Plan: cut.ID, Result: now.Result}, nil
+	}
+	return b.Finish(ctx, now, tell)
 }
 
 // file is the path of a file of the agent's state.

@@ -107,7 +107,6 @@ type told struct {
 
 // after is called after a look.
 func (t *told) after(p policy.Agent, line timeline.Timeline) error {
-	t.metrics.Acts(p.Act)
 	t.listen(p.Listen)
 	var errs []error
 	if p.Textfile != "" {

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -17,10 +18,12 @@ import (
 	"github.com/spf13/cobra"
 
 	"perennial.dev/perennial/internal/agent"
+	"perennial.dev/perennial/internal/host"
 	"perennial.dev/perennial/internal/policy"
 	"perennial.dev/perennial/internal/publish"
 	"perennial.dev/perennial/internal/report"
 	"perennial.dev/perennial/internal/timeline"
+	"perennial.dev/perennial/internal/unit"
 )
 
 func newAgentRun(s Streams) *cobra.Command {
@@ -52,7 +55,7 @@ func (o *agentOptions) run(ctx context.Context, s Streams, once bool, settle tim
 			wake <- struct{}{}
 		}
 	}()
-	t := &told{machine: m, metrics: publish.NewMetrics(version(), runtime.Version(), m.Calendar.AsOf()), log: slog.New(logHandler(s))}
+	t := &told{machine: m, metrics: publish.NewMetrics(version(), runtime.Version(), m.Calendar.AsOf()), log: slog.New(logHandler(s)), socket: s.Getenv("NOTIFY_SOCKET")}
 	a := &agent.Agent{Node: m, Publish: t.metrics, Log: t.log, Version: version(), Wake: wake, After: t.after, Now: s.Now, Settle: settle}
 	if once {
 		status, err := a.Once(ctx)
@@ -103,6 +106,7 @@ type told struct {
 	end     context.CancelFunc
 	failed  chan error // gets why nothing is served on addr
 	said    string     // the last such reason that was told
+	socket  string     // of the service manager; empty: there is none
 }
 
 // after is called after a look.
@@ -117,7 +121,15 @@ func (t *told) after(p policy.Agent, line timeline.Timeline) error {
 		errs = append(errs, t.calendar(p.Calendar, line))
 	}
 	debug.FreeOSMemory()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, t.alive(p.Every))...)
+}
+
+// alive tells the service manager that a look is done, and by when the next one
+// has to be, a change before it included: the settings may have changed since the
+// unit was written.
+func (t *told) alive(every time.Duration) error {
+	patience := every + unit.Watchdog
+	return host.Notify(t.socket, fmt.Sprintf("%s\n%s\nWATCHDOG_USEC=%d", host.Ready, host.Alive, patience.Microseconds()))
 }
 
 // calendar leaves the file alone where no deadline has changed.

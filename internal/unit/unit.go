@@ -56,15 +56,16 @@ type Options struct {
 	// Tells are the directories of the files that are written for others: metrics
 	// and the calendar.
 	Tells []string
-	Every time.Duration // between two looks of the timer form
-	// Watchdog is how long the agent may be silent towards systemd before that starts
-	// it again; 0: it tells systemd nothing.
-	Watchdog time.Duration
+	Every time.Duration // between two looks
 	// Others: some of what is to be kept belongs to another user than root.
 	Others bool
 	// Translate: the kernel has no sk_lookup, so that nftables has to do.
 	Translate bool
 }
+
+// Watchdog is how long a change may take, with all that its proofs wait for, until
+// systemd starts the agent again. It counts from when the next look is due.
+const Watchdog = time.Hour
 
 // File is a unit.
 type File struct {
@@ -161,13 +162,9 @@ func (o Options) agent() []byte {
 	p.set("Description", "Perennial agent: finds what will stop this Kubernetes node, and removes it in time")
 	p.set("After", EndName, "time-sync.target")
 	p.section("Service")
-	if o.Watchdog > 0 {
-		p.note("It says so when it has looked, each time.")
-		p.set("Type", "notify")
-		p.set("WatchdogSec", seconds(o.Watchdog))
-	} else {
-		p.set("Type", "exec")
-	}
+	p.note("It says so when it has looked, each time, and by when it looks again.")
+	p.set("Type", "notify")
+	p.set("WatchdogSec", seconds(o.Every+Watchdog))
 	p.set("ExecStart", command(o.Program), "agent run")
 	p.note("It has given up nothing that it has begun: the journal knows how far it came.")
 	p.set("Restart", "on-failure")

@@ -25,13 +25,6 @@ var kubeadm = unit.Options{
 	Etc: "/etc/perennial", State: "/var/lib/perennial", Run: "/run/perennial", Copies: []string{"/root/.kube"}, Every: 5 * time.Minute,
 }
 
-// telling tells systemd that it looks.
-var telling = func() unit.Options {
-	o := kubeadm
-	o.Watchdog = time.Hour
-	return o
-}()
-
 // kubespray has an etcd beside it, with a user of its own, copies in homes, and an
 // old kernel; and its paths have characters that mean something to systemd.
 var kubespray = unit.Options{
@@ -41,7 +34,7 @@ var kubespray = unit.Options{
 }
 
 func TestGolden(t *testing.T) {
-	for name, o := range map[string]unit.Options{"kubeadm": kubeadm, "kubespray": kubespray, "telling": telling} {
+	for name, o := range map[string]unit.Options{"kubeadm": kubeadm, "kubespray": kubespray} {
 		for _, f := range files(t, o) {
 			golden := filepath.Join("testdata", name, f.Name)
 			if *update {
@@ -158,7 +151,7 @@ func TestVerify(t *testing.T) {
 	if err != nil {
 		t.Skip("needs systemd-analyze")
 	}
-	for name, o := range map[string]unit.Options{"kubeadm": kubeadm, "kubespray": kubespray, "telling": telling} {
+	for name, o := range map[string]unit.Options{"kubeadm": kubeadm, "kubespray": kubespray} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			if o.Program = filepath.Join(dir, filepath.Base(filepath.Dir(o.Program)), "perennial"); os.MkdirAll(filepath.Dir(o.Program), 0o755) != nil {

@@ -167,7 +167,7 @@ func (r *Runner) exchange(ctx context.Context, s plan.Step) error {
 
 // replaced says whether another process than the one to end runs.
 func replaced(main layout.Component, s plan.Step) bool {
-	return main.Process == nil || main.Process.PID != s.Stop.PID || !plan.SameStart(main.Process.Start, s.Stop.Start)
+	return main.Process == nil || !main.Process.Same(s.Stop.Process())
 }
 
 // untilClosed waits until a process accepts no connections any more and has told

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 
-	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/host"
 	"perennial.dev/perennial/internal/plan"
 )
@@ -54,7 +53,7 @@ func (m Machine) Remove(_ context.Context, name string, before string) error {
 
 // Stop implements Hands.
 func (m Machine) Stop(ctx context.Context, s plan.Stop) error {
-	_, err := host.Stop(ctx, fact.Process{PID: s.PID, Start: s.Start, Args: s.Args}, s.Grace.Duration)
+	_, err := host.Stop(ctx, s.Process(), s.Grace.Duration)
 	if host.Gone(err) || errors.Is(err, host.ErrAnother) {
 		return fmt.Errorf("stopping %s: %w", s.Component, ErrGone)
 	}

@@ -155,11 +155,11 @@ func (r *Runner) restart(ctx context.Context, s plan.Step) error {
 		return nil // the proof waits for it to start
 	}
 	stop := *s.Stop
-	if c.Process.PID != stop.PID || !plan.SameStart(c.Process.Start, stop.Start) {
+	if !c.Process.Same(stop.Process()) {
 		if r.answers(ctx, s, nil).answer == plan.Yes {
 			return nil
 		}
-		stop.PID, stop.Start, stop.Args = c.Process.PID, c.Process.Start, c.Process.Args
+		stop = stop.Of(*c.Process)
 	}
 	if err := r.Hands.Stop(ctx, stop); err != nil && !errors.Is(err, ErrGone) {
 		return err

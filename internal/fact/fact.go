@@ -117,9 +117,14 @@ type Mount struct {
 // Process is a running process that may belong to a cluster.
 type Process struct {
 	PID   int       `json:"pid"`
-	Start time.Time `json:"start"`         // wall clock, to about a hundredth of a second
-	Args  []string  `json:"args"`          // the command line; hostile, print through Text
-	Exe   string    `json:"exe,omitempty"` // empty where it may not be read
+	Start time.Time `json:"start"` // wall clock, to about a hundredth of a second
+	// SinceBoot is from the boot of the machine to its start, in steps of a
+	// hundredth of a second. With the PID it tells a process from every other one,
+	// whatever happens to the clock on the wall. 0: not known.
+	SinceBoot time.Duration `json:"sinceBoot,omitempty"`
+
+	Args []string `json:"args"`          // the command line; hostile, print through Text
+	Exe  string   `json:"exe,omitempty"` // empty where it may not be read
 	// Contained says that the process has another mount namespace than the
 	// looker, so its paths may not be the host's.
 	Contained bool `json:"contained,omitempty"`
@@ -133,6 +138,22 @@ type Process struct {
 	// Env holds those of etcd's ETCD_* variables that name files, addresses
 	// or the member (EtcdEnv); no other variable is kept.
 	Env []string `json:"env,omitempty"`
+}
+
+// startSlack is by how much the start of one process may differ between two looks
+// where only the wall clock tells: it is slewed, and read in two steps. No process
+// is looked at, stopped and started again in that time.
+const startSlack = 100 * time.Millisecond
+
+// Same says whether two looks saw the same process.
+func (p Process) Same(o Process) bool {
+	switch {
+	case p.SinceBoot != 0 && o.SinceBoot != 0:
+		return p.PID == o.PID && p.SinceBoot == o.SinceBoot
+	case p.PID != 0 && o.PID != 0 && p.PID != o.PID:
+		return false
+	}
+	return p.Start.Sub(o.Start).Abs() <= startSlack
 }
 
 // EtcdEnv are the suffixes of the ETCD_* variables that a Process keeps.

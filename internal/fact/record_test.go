@@ -47,7 +47,7 @@ func every(t *testing.T) []fact.Fact {
 		fact.Manifest{Digest: "sha256:00", Path: "/m", Meta: meta, Name: "n", Namespace: "ns", Problem: "p",
 			Containers: []fact.Container{{Name: "c", Image: "i", Args: []string{"a", "--b=\x1b\u202e\u009b\U000e0041<&>"}}},
 			Mounts:     []fact.Mount{{Container: "c", HostPath: "/h", Path: "/p", Type: "File"}}},
-		fact.Process{PID: 1, Start: at, Args: []string{"etcd"}, Exe: "/etcd", Contained: true, Foreign: true, Env: []string{"ETCD_NAME=a"},
+		fact.Process{PID: 1, Start: at, SinceBoot: time.Hour, Args: []string{"etcd"}, Exe: "/etcd", Contained: true, Foreign: true, Env: []string{"ETCD_NAME=a"},
 			Unit: "etcd.service", UnitRestart: "always"},
 		fact.KubeletConfig{Path: "/k", StaticPodPath: "/s", ClientCAFile: "/c", Node: "cp1", Gates: map[string]bool{"X": true}, FailCgroupV1: new(true), TLSCertFile: "/t", TLSKeyFile: "/u", RotateCertificates: true,
 			ServerTLSBootstrap: true, Address: "::", Port: 1, ClusterDomain: "cluster.local", Problem: "p"},

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // TestMain lets the test's own program play a kubelet: a real process with a
@@ -39,7 +40,7 @@ func playKubelet(arg string) {
 			fmt.Println("Kubernetes v1.37.0", strings.Repeat("x", 1000))
 		}
 	case strings.Contains(exe, "hang"):
-		select {}
+		time.Sleep(time.Hour)
 	case len(os.Environ()) > 0:
 		fmt.Println("an environment was passed on")
 	default:

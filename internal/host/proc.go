@@ -102,7 +102,7 @@ func process(pid int, boot time.Time, ownMounts []string, accept func(args []str
 	if len(args) == 0 || !accept(args) {
 		return fact.Process{}, errNotAsked
 	}
-	p := fact.Process{PID: pid, Start: boot.Add(before), Args: args}
+	p := fact.Process{PID: pid, Start: boot.Add(before), SinceBoot: before, Args: args}
 	// Neither may be read without rights; the process is still a fact.
 	p.Exe, _ = os.Readlink(procPath(pid, "exe"))
 	mounts, err := os.Readlink(procPath(pid, "ns/mnt"))

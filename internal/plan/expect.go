@@ -35,7 +35,7 @@ const (
 	RequestWritten Predicate = "request-written"
 	// CopyCurrent: User of the kubeconfig at Path has what ID holds.
 	CopyCurrent Predicate = "copy-current"
-	// Restarted: the component runs, and has started after After.
+	// Restarted: the component runs, in another process than the one before.
 	Restarted Predicate = "restarted"
 	// Answers: the component's port completes a handshake.
 	Answers Predicate = "answers"
@@ -70,7 +70,9 @@ type Expect struct {
 	Digest      string    `json:"digest,omitempty"`
 	Fingerprint string    `json:"fingerprint,omitempty"` // of the certificate before
 	NotAfter    time.Time `json:"notAfter,omitzero"`
-	After       time.Time `json:"after,omitzero"`  // start of the process before
+	PID         int       `json:"pid,omitempty"`  // of the process before
+	After       time.Time `json:"after,omitzero"` // its start
+	SinceBoot   Span      `json:"sinceBoot,omitzero"`
 	Within      Span      `json:"within,omitzero"` // how long it is waited for; zero: as long as the predicate usually takes
 }
 
@@ -242,20 +244,13 @@ func (e Expect) identityCurrent(after Seen) (Answer, string) {
 	return Unknown, fmt.Sprintf("%s does not run, or could not be seen", e.Component)
 }
 
-// startSlack is by how much the start of one process may differ between two
-// looks: it is counted from the boot, by a wall clock that is slewed and is read
-// in two steps. No process is looked at, stopped and started again in that time.
-const startSlack = 100 * time.Millisecond
-
-// SameStart says whether two looks saw a process with the same start.
-func SameStart(a, b time.Time) bool { return a.Sub(b).Abs() <= startSlack }
-
 func (e Expect) restarted(after Seen) (Answer, string) {
 	c, ok := after.Layout.Component(e.Component)
+	before := fact.Process{PID: e.PID, Start: e.After, SinceBoot: e.SinceBoot.Duration}
 	switch {
 	case !ok || c.Process == nil:
 		return Unknown, e.Component + " does not run yet"
-	case SameStart(c.Process.Start, e.After) || c.Process.Start.Before(e.After):
+	case c.Process.Same(before) || before.SinceBoot == 0 && c.Process.Start.Before(e.After):
 		return No, e.Component + " is still the process from before"
 	}
 	return Yes, fmt.Sprintf("%s runs since %s", e.Component, c.Process.Start.Format(time.RFC3339))

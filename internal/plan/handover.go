@@ -272,8 +272,10 @@ func (h *handover) exchange() Step {
 		s.Felt += "; kept connections pause for about a tenth of a second, and a kept HTTP/1.1 connection may be closed on a client that just writes"
 	}
 	s.Stop = ending(h.api, grace)
+	anew := restarted(h.api)
+	anew.Within = Span{h.o.Patience}
 	s.Expect = []Expect{
-		{Predicate: Restarted, Component: h.api.Name, After: h.api.Process.Start, Within: Span{h.o.Patience}},
+		anew,
 		{Predicate: Ready, Component: h.api.Name, Within: Span{h.o.Patience}},
 		{Predicate: LoopbackNew, Component: h.api.Name, Within: Span{h.o.Patience}, Fingerprint: h.seen.loopback(h.seen.Layout.Endpoint(h.api.Name))},
 	}

@@ -178,6 +178,7 @@ type Stop struct {
 	Component string    `json:"component"`
 	PID       int       `json:"pid"`
 	Start     time.Time `json:"start"`
+	SinceBoot Span      `json:"sinceBoot,omitzero"` // from the boot of the machine to its start
 	Args      []string  `json:"args"`
 	Grace     Span      `json:"grace"` // between SIGTERM and SIGKILL
 	// Delay is for how long it serves on after SIGTERM, not ready any more, so
@@ -185,6 +186,17 @@ type Stop struct {
 	Delay Span   `json:"delay,omitzero"`
 	Unit  string `json:"unit,omitempty"` // a systemd unit, where that is its supervisor
 	Lease *Lease `json:"lease,omitempty"`
+}
+
+// Process is the process to end, as it was seen.
+func (s Stop) Process() fact.Process {
+	return fact.Process{PID: s.PID, Start: s.Start, SinceBoot: s.SinceBoot.Duration, Args: s.Args}
+}
+
+// Of is the end of another process.
+func (s Stop) Of(p fact.Process) Stop {
+	s.PID, s.Start, s.SinceBoot, s.Args = p.PID, p.Start, Span{p.SinceBoot}, p.Args
+	return s
 }
 
 // Lease is what a component holds while it leads. When its process has ended, it

@@ -22,7 +22,7 @@ func RestartStep(seen Seen, c layout.Component, why string) (Step, error) {
 	step := Step{
 		Verb: Restart, ID: fact.NodeID(seen.Layout.Node, c.Name), Title: "restart " + c.Name, Why: why, Felt: restartFelt[c.Name],
 		Stop:   ending(c, grace(c.Name)),
-		Expect: []Expect{{Predicate: Restarted, Component: c.Name, After: c.Process.Start}},
+		Expect: []Expect{restarted(c)},
 		Once:   "a restart cannot be taken back",
 	}
 	if c.Manifest == "" {
@@ -47,7 +47,13 @@ func RestartStep(seen Seen, c layout.Component, why string) (Step, error) {
 // ending is the end of a component, which may take so long once it serves nobody any more.
 func ending(c layout.Component, grace time.Duration) *Stop {
 	delay := shutdownDelay(c)
-	return &Stop{Component: c.Name, PID: c.Process.PID, Start: c.Process.Start, Args: c.Process.Args, Grace: Span{grace + delay}, Delay: Span{delay}}
+	s := Stop{Component: c.Name, Grace: Span{grace + delay}, Delay: Span{delay}}.Of(*c.Process)
+	return &s
+}
+
+// restarted is that another process of a component runs than now.
+func restarted(c layout.Component) Expect {
+	return Expect{Predicate: Restarted, Component: c.Name, PID: c.Process.PID, After: c.Process.Start, SinceBoot: Span{c.Process.SinceBoot}}
 }
 
 // shutdownDelay is for how long an API server serves on when it was told to end,

@@ -170,7 +170,7 @@ func (k *keptForYears) settled() timeline.Timeline {
 		switch {
 		case s.Stopped != nil || slices.ContainsFunc(s.Person, unexpected):
 			k.Fatalf("the agent needs a person: %+v %+v", s.Stopped, s.Person)
-		case err == nil && s.Looked.After(moved) && s.Doing == "" && !slices.ContainsFunc(s.Next, func(n agent.Next) bool { return !n.At.IsZero() && !n.At.After(s.Looked) }):
+		case err == nil && s.Looked.After(moved) && s.Doing == "" && len(s.Person) == 0 && !slices.ContainsFunc(s.Next, func(n agent.Next) bool { return !n.At.IsZero() && !n.At.After(s.Looked) }):
 			return k.look()
 		case time.Now().After(deadline):
 			k.Fatalf("%s: the agent has not come to rest: %v %+v", moved.Format(time.DateOnly), err, s)

@@ -79,6 +79,16 @@ func writeModule(ctx context.Context, version, dir string) error {
 	if err != nil {
 		return err
 	}
+	if pinned, err := pinsTelemetry(kube.GoMod, server.GoMod); err != nil {
+		return err
+	} else if pinned {
+		if goMod, etcd, err = makeGoMod(kube.GoMod, version, ""); err != nil {
+			return err
+		}
+		if server, err = download(ctx, etcdServer, etcd); err != nil {
+			return err
+		}
+	}
 	client, err := downloadOrOlder(ctx, etcdctl, etcd)
 	if err != nil {
 		return err

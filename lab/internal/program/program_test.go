@@ -198,3 +198,24 @@ func TestPatchBefore(t *testing.T) {
 		}
 	}
 }
+
+func TestPinsTelemetry(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, content string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte("module x\n"+content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	etcd := file("etcd", "require go.opentelemetry.io/otel v1.0.1\n")
+	for kube, want := range map[string]bool{
+		"replace go.opentelemetry.io/otel => go.opentelemetry.io/otel v0.20.0\n": true,
+		"replace go.opentelemetry.io/otel => go.opentelemetry.io/otel v1.0.1\n":  false,
+		"require go.opentelemetry.io/otel v0.20.0\n":                             false,
+	} {
+		if got, err := pinsTelemetry(file("kube", kube), etcd); err != nil || got != want {
+			t.Errorf("%q: %v, %v", kube, got, err)
+		}
+	}
+}

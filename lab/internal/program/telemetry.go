@@ -48,15 +48,49 @@ func alignTelemetry(goMod []byte, kubeGoMod, etcdGoMod string) ([]byte, error) {
 	return file.Format()
 }
 
-// instruments are the instrumentation modules that a go.mod names.
-func instruments(goMod string) (map[string]string, error) {
-	data, err := os.ReadFile(goMod)
+// telemetry is what instrumentation is written for; 1.0 has another interface than
+// what came before it.
+const telemetry = "go.opentelemetry.io/otel"
+
+// pinsTelemetry says whether Kubernetes holds telemetry at an older version than
+// etcd asks for: 1.24.17 holds 0.20, and the etcd 3.5.6 that its kubeadm deploys
+// asks for 1.0. Then only the etcd that it is linked with itself compiles with it.
+func pinsTelemetry(kubeGoMod, etcdGoMod string) (bool, error) {
+	theirs, err := readGoMod(kubeGoMod)
+	if err != nil {
+		return false, err
+	}
+	etcds, err := readGoMod(etcdGoMod)
+	if err != nil {
+		return false, err
+	}
+	for _, pin := range theirs.Replace {
+		for _, wanted := range etcds.Require {
+			if pin.Old.Path == telemetry && wanted.Mod.Path == telemetry && semver.Compare(wanted.Mod.Version, pin.New.Version) > 0 {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+func readGoMod(name string) (*modfile.File, error) {
+	data, err := os.ReadFile(name)
 	if err != nil {
 		return nil, err
 	}
-	file, err := modfile.Parse(goMod, data, nil)
+	file, err := modfile.Parse(name, data, nil)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", goMod, err)
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	return file, nil
+}
+
+// instruments are the instrumentation modules that a go.mod names.
+func instruments(goMod string) (map[string]string, error) {
+	file, err := readGoMod(goMod)
+	if err != nil {
+		return nil, err
 	}
 	versions := map[string]string{}
 	for _, r := range file.Require {

@@ -10,12 +10,15 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"perennial.dev/perennial/internal/agent"
 	"perennial.dev/perennial/internal/host"
@@ -158,6 +161,78 @@ func TestAgentIsKeptFromActing(t *testing.T) {
 				t.Error("it has not looked")
 			}
 		})
+	}
+}
+
+// Where the state cannot be written, or the certificates cannot be replaced, nothing
+// is begun; it looks on, and acts when it can again.
+func TestAgentOnBrokenDisks(t *testing.T) {
+	if !mounted(t) {
+		return
+	}
+	for name, c := range map[string]struct {
+		damage func(*site) (mend func())
+		words  []string // of the log
+	}{
+		"a full disk": {words: []string{"KiB are free"}, damage: func(s *site) func() {
+			if err := os.MkdirAll(s.state, 0o700); err != nil {
+				s.t.Fatal(err)
+			}
+			mount(s.t, "tmpfs", s.state, "tmpfs", 0, "mode=0700,size=256k")
+			return func() { mount(s.t, "", s.state, "tmpfs", unix.MS_REMOUNT, "size=32m") }
+		}},
+		"certificates on a read-only file system": {words: []string{"read-only file system"}, damage: func(s *site) func() {
+			dir := s.Path("/etc/kubernetes")
+			mount(s.t, dir, dir, "", unix.MS_BIND, "")
+			mount(s.t, "", dir, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY, "")
+			return func() {
+				if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+					s.t.Fatal(err)
+				}
+			}
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := siteOf(t, shortLived)
+			mend := c.damage(s)
+			t.Cleanup(func() { _ = unix.Unmount(s.state, unix.MNT_DETACH) })
+			before := files(t, s.Root)
+			s.look(timeline.ExitNeedsPerson, c.words, acting)
+			if !maps.Equal(files(t, s.Root), before) {
+				t.Error("something was changed")
+			}
+			if st := s.status(); st.Looked.IsZero() || st.Last != nil || st.Stopped != nil {
+				t.Errorf("it has not looked on: %+v", st)
+			}
+			mend()
+			s.expect(timeline.ExitOK, []string{"all that is due"}, "agent", "approve") // or it tries again later
+			s.look(timeline.ExitNeedsPerson, nil, acting)
+			if last := s.status().Last; last == nil || last.Result != journal.Done {
+				t.Errorf("it does not act again: %+v, %+v", last, s.status().Refusals)
+			}
+		})
+	}
+}
+
+// Of two agents one acts, and the other tells who does.
+func TestTwoAgents(t *testing.T) {
+	s := siteOf(t, shortLived)
+	flags := s.settle(acting)
+	var both [2]*exec.Cmd
+	for i := range both {
+		both[i] = s.command(append([]string{"agent", "run", "--once"}, flags...)...)
+		if err := both[i].Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, one := range both {
+		_ = one.Wait() // the exit code is the verdict
+	}
+	if out := s.expect(timeline.ExitOK, nil, "history"); strings.Count(out, "done") != 1 || strings.Contains(out, "cut off") || strings.Contains(out, "failed") {
+		t.Errorf("%s", out)
+	}
+	if st := s.status(); st.Stopped != nil {
+		t.Errorf("%+v", st.Stopped)
 	}
 }
 

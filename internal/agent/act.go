@@ -42,17 +42,18 @@ func (a *Agent) act(ctx context.Context, look Look, d Decision) bool {
 		return false
 	}
 	a.Log.Info("changing", "plan", p.ID, "what", d.what(), "steps", len(p.Steps))
-	began := a.now()
+	began, approval := a.now(), a.memory.approval
+	a.used(d.For) // before it is begun: what is cut off is finished, and not done again
 	out, err := a.Node.Do(ctx, p, a.step)
 	if !hasBegun(out, err) {
 		if r = refusal(err); ctx.Err() == nil {
+			a.unused(approval)
 			r.Several = len(d.For) > 1
 			a.refuse(d.Key, r, d.Ends)
 		}
 		return ctx.Err() != nil
 	}
 	a.accept(d.Key)
-	a.used(d.For)
 	if a.ended(ctx, p.ID, d.what(), out, err) {
 		a.memory.just = d.done(p, began)
 	}
@@ -142,7 +143,7 @@ func (a *Agent) past(ctx context.Context, atWork error) (past Past, blocks []Blo
 		return past, nil, false
 	}
 	cut := past.Unfinished[0]
-	if a.memory.stopped != nil || atWork != nil { // told already, and by a better name
+	if a.memory.stopped != nil || atWork != nil || a.memory.clock.why != "" { // told already, and by a better name
 		return past, []Block{{Code: ChangeUnfinished, Why: "the plan " + cut.Plan.ID + " was cut off"}}, false
 	}
 	blocks, finished = a.finish(ctx, cut)
@@ -160,8 +161,9 @@ func (a *Agent) finish(ctx context.Context, cut Cut) (why []Block, finished bool
 		a.refuse(finishing, r, time.Time{})
 		return []Block{{Code: r.Code, Why: string(r.Why)}}, false
 	}
-	if !cut.Own && !m.settings.Policy.Agent.Act {
-		return refuse(Refusal{Code: ChangeUnfinished, Why: fact.Text("the plan " + id + " has not ended, or was cut off; another program began it")})
+	// A person may have broken it off on purpose, and allowed what the settings do not.
+	if !cut.Own {
+		return refuse(Refusal{Code: ChangeUnfinished, Why: fact.Text("the plan " + id + " has not ended, or was cut off; a person began it, and the same command finishes it")})
 	}
 	if m.finished == id {
 		a.stop(id, "the plan "+id+" was finished, and the journal does not say so")

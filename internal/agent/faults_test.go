@@ -557,6 +557,22 @@ func TestCutOffAndAnotherAtWork(t *testing.T) {
 	})
 }
 
+// What a person began and broke off is the person's to finish, and nothing else is
+// begun meanwhile.
+func TestCutOffByAPerson(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := due(t)
+		m.past = []madePlan{{Cut: Cut{Plan: journal.Plan{ID: "theirs"}}}}
+		a := m.start()
+		defer a.end()
+		wait(t, "2027-08-11T13:30:00Z")
+		compare(t, m.changed)
+		if s := a.status(); s.Stopped != nil || !a.told.needed(ChangeUnfinished) {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
 func TestOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := due(t)

@@ -209,13 +209,21 @@ func suspect(l Look) (string, bool) {
 	return "", false
 }
 
-// used notes what was begun by an approval.
+// unused takes back that something was begun by an approval.
+func (a *Agent) unused(before Approval) {
+	if m := &a.memory; m.approval.At.Equal(before.At) && !before.At.IsZero() {
+		m.approval = before
+		_ = save(a.Node, ApprovedFile, before) // what is there says that it was used: rather too little
+	}
+}
+
+// used notes what is begun by an approval.
 func (a *Agent) used(ids []fact.ID) {
 	m := &a.memory
 	if m.approval.At.IsZero() {
 		return
 	}
-	m.approval.Used = append(m.approval.Used, ids...)
+	m.approval.Used = append(slices.Clone(m.approval.Used), ids...)
 	if err := save(a.Node, ApprovedFile, m.approval); err != nil {
 		m.approval = Approval{} // rather too little than twice
 		err = fmt.Errorf("%w; %w", err, a.Node.Remove(ApprovedFile))

@@ -3,6 +3,7 @@
 package agent
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -50,12 +51,14 @@ func (m *Machine) Settings(ctx context.Context) (Settings, error) {
 		return Settings{}, err
 	}
 	defer files.Close()
-	data, _, err := files.Read(ctx, m.Config, host.FileLimit)
+	data, meta, err := files.Read(ctx, m.Config, host.FileLimit)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !m.Needed:
 		return Settings{Policy: policy.Default()}, nil
 	case err != nil:
 		return Settings{}, fmt.Errorf("reading the settings: %w", err)
+	case meta.Mode&0o022 != 0 || meta.UID != 0 && meta.UID != host.Private().UID:
+		return Settings{}, fmt.Errorf("reading the settings %s: others may write to it (user %d, mode %04o), and what stands there is done: chown root and chmod go-w it", m.Config, meta.UID, meta.Mode)
 	}
 	p, err := policy.Parse(data)
 	if err != nil {
@@ -187,6 +190,9 @@ func (m *Machine) Do(ctx context.Context, p plan.Plan, tell func(execute.Event))
 		return execute.Outcome{Plan: p.ID}, err
 	}
 	defer b.Close()
+	for _, cut := range b.Journal.Unfinished() { // begun after the look, by another program
+		return execute.Outcome{Plan: p.ID}, fmt.Errorf("doing the plan %s: the plan %s was begun meanwhile, and cut off", p.ID, cut.ID)
+	}
 	if err := b.Ready(p); err != nil {
 		return execute.Outcome{Plan: p.ID}, err
 	}
@@ -256,10 +262,22 @@ func (m *Machine) disk(do func(*host.Disk) error) error {
 	return do(host.NewDisk(files, nil))
 }
 
-// Publish puts a file in place that others read, such as metrics.
-func (m *Machine) Publish(name string, data []byte) error {
+// Publish puts a file in place that others read, such as metrics. What is there is
+// replaced only where it begins as such a file does: whoever else may write to the
+// directory could lead the name to any file of the machine.
+func (m *Machine) Publish(name string, data []byte, begins string) error {
+	as := host.Access{Mode: 0o644, UID: host.Private().UID, GID: host.Private().GID}
 	return m.disk(func(d *host.Disk) error {
-		return d.Put(name, data, host.Access{Mode: 0o644, UID: host.Private().UID, GID: host.Private().GID})
+		old, err := d.ReadFile(name, host.FileLimit)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return d.WriteNew(name, data, as)
+		case err != nil:
+			return err
+		case !bytes.HasPrefix(old, []byte(begins)):
+			return fmt.Errorf("replacing %s: what is there was not written by this program; remove it, or name another file", name)
+		}
+		return d.Restore(name, data, fact.Digest(old), as)
 	})
 }
 

@@ -72,6 +72,10 @@ func (o *agentOptions) run(ctx context.Context, s Streams, once bool, settle tim
 		return server.Serve(ctx, addr)
 	}
 	defer t.listen("")
+	// What was cut off may be finished first, and that may take long.
+	if err := host.Notify(t.socket, host.Ready); err != nil {
+		t.log.Error("the service manager cannot be told", "cause", err)
+	}
 	return a.Run(ctx)
 }
 
@@ -115,7 +119,7 @@ func (t *told) after(p policy.Agent, line timeline.Timeline) error {
 	var errs []error
 	if p.Textfile != "" {
 		var text bytes.Buffer
-		errs = append(errs, t.metrics.WriteText(&text), t.machine.Publish(p.Textfile, text.Bytes()))
+		errs = append(errs, t.metrics.WriteText(&text), t.machine.Publish(p.Textfile, text.Bytes(), "# HELP perennial_"))
 	}
 	if p.Calendar != "" {
 		errs = append(errs, t.calendar(p.Calendar, line))
@@ -141,7 +145,7 @@ func (t *told) calendar(name string, line timeline.Timeline) error {
 	if old, err := t.machine.Published(name); err == nil && report.SameDeadlines(old, text.Bytes()) {
 		return nil
 	}
-	return t.machine.Publish(name, text.Bytes())
+	return t.machine.Publish(name, text.Bytes(), "BEGIN:VCALENDAR")
 }
 
 // listen serves on an address, and no longer on the one before; empty: on none.

@@ -4,6 +4,7 @@ package cli_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"io"
 	"maps"
@@ -211,6 +212,37 @@ func TestAgentOnBrokenDisks(t *testing.T) {
 				t.Errorf("it does not act again: %+v, %+v", last, s.status().Refusals)
 			}
 		})
+	}
+}
+
+// Who else may write where a file for others lies leads it nowhere, and settings that
+// others may write are not obeyed.
+func TestAgentTrustsNobody(t *testing.T) {
+	s := siteOf(t, shortLived)
+	dir := t.TempDir()
+	key := s.Path("/etc/kubernetes/pki/ca.key")
+	if err := os.Symlink(key, filepath.Join(dir, "perennial.prom")); err != nil {
+		t.Fatal(err)
+	}
+	secret, err := os.ReadFile(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	telling := allDue + `agent: {act: true, spread: 0s, listen: "", textfile: ` + filepath.Join(dir, "perennial.prom") + "}\n"
+	s.look(timeline.ExitNeedsPerson, []string{"was not written by this program"}, telling)
+	if now, err := os.ReadFile(key); err != nil || !bytes.Equal(now, secret) {
+		t.Fatalf("the CA's key was replaced: %v", err)
+	}
+
+	s = siteOf(t, shortLived)
+	before := files(t, s.Root)
+	flags := s.settle(acting)
+	if err := os.Chmod(flags[1], 0o664); err != nil {
+		t.Fatal(err)
+	}
+	s.expect(timeline.ExitNeedsPerson, []string{"others may write to it", "chmod go-w"}, append([]string{"agent", "run", "--once"}, flags...)...)
+	if !maps.Equal(files(t, s.Root), before) {
+		t.Error("it has obeyed settings that others may write")
 	}
 }
 

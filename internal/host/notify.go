@@ -9,9 +9,8 @@ import (
 
 // States that a service tells its manager (sd_notify(3)).
 const (
-	Ready    = "READY=1"    // it has begun its work
-	Alive    = "WATCHDOG=1" // it goes on with it; its absence is why the manager starts it again
-	Stopping = "STOPPING=1"
+	Ready = "READY=1"    // it has begun its work
+	Alive = "WATCHDOG=1" // it goes on with it; its absence is why the manager starts it again
 )
 
 // Notify tells the service manager a state, by one datagram to the socket that

@@ -220,7 +220,7 @@ func seconds(d time.Duration) string { return strconv.Itoa(int(d/time.Second)) +
 
 // works is what the agent does its work in.
 func (o Options) works(p *page) {
-	p.note("A change that has begun runs to its end; what is left is in the journal.")
+	p.note("A change is cut off between two steps, and the next start goes on with it.")
 	p.set("KillMode", "mixed")
 	p.set("TimeoutStopSec", "2min")
 	p.set("MemoryMax", "512M")

@@ -3,6 +3,7 @@
 package upgrade
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -71,13 +72,17 @@ func (j *Judge) configKind(u unit, d fact.ConfigDocument, row rules.ConfigKind) 
 	return fill(f)
 }
 
+// renamed are kinds that have another name in every other version
+// (k8s.io/apiserver v0.19 to v0.37, pkg/admission/plugin/webhook/config/apis/webhookadmission/v1/register.go).
+var renamed = map[string]string{"WebhookAdmission": "WebhookAdmissionConfiguration"}
+
 // configFix names the version to write instead: the best that the minor before
 // the end and the last one of the way both read.
 func (j *Judge) configFix(d fact.ConfigDocument, row rules.ConfigKind) string {
 	to := min(j.way.To, j.rules.Newest())
 	best := rules.ConfigKind{}
 	for _, other := range j.rules.ConfigKinds(d.Component, to) {
-		if other.Group != row.Group || other.Kind != row.Kind || other.Version == row.Version {
+		if other.Group != row.Group || other.Kind != cmp.Or(renamed[row.Kind], row.Kind) || other.Version == row.Version {
 			continue
 		}
 		if best.Kind == "" || j.better(other, best) {
@@ -91,7 +96,11 @@ func (j *Judge) configFix(d fact.ConfigDocument, row rules.ConfigKind) string {
 	case best.Kind == "":
 		return "take the document out of " + path
 	}
-	return fmt.Sprintf("in %s, replace `apiVersion: %s` by `apiVersion: %s`", path, d.APIVersion, best.APIVersion())
+	fix := fmt.Sprintf("in %s, replace `apiVersion: %s` by `apiVersion: %s`", path, d.APIVersion, best.APIVersion())
+	if best.Kind != row.Kind {
+		fix += fmt.Sprintf(" and `kind: %s` by `kind: %s`", row.Kind, best.Kind)
+	}
+	return fix
 }
 
 // better prefers what the minor that runs reads, too, then what is more stable.

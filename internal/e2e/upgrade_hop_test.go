@@ -23,66 +23,19 @@ import (
 	"perennial.dev/perennial/internal/timeline"
 )
 
-// hop is an upgrade by one minor with one of each thing that it breaks.
-type hop struct {
-	from, to string
-	// flags are set for components; those of mended are what is left of them
-	// when the fixes were applied. Both are accepted by from, and only mended by to.
-	flags, mended map[string][]string
-	objects       string   // applied before the check
-	want          []string // "ID CODE" of everything that blocks, breaks or changes
-	delete        []string // resources to take away, as the fixes say
-}
+// components are those of a control plane, each behind the one that it needs.
+var components = []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
 
-var hops = []hop{
-	{
-		from: "1.36.3", to: "1.37.0",
-		flags: map[string][]string{
-			"kube-apiserver": {
-				"--feature-gates=SidecarContainers=true,HPAConfigurableTolerance=false,GenericWorkload=true",
-				"--runtime-config=networking.k8s.io/v1beta1=true,scheduling.k8s.io/v1alpha2=true,storage.k8s.io/v1beta1=true",
-				"--enable-admission-plugins=NodeRestriction,JobValidation",
-			},
-			// Its controller takes the finalizer away of a PodGroup that is deleted.
-			"kube-controller-manager": {"--concurrent-service-syncs=2", "--feature-gates=JobSuccessPolicy=true,GenericWorkload=true"},
-			"kube-scheduler":          {"--feature-gates=SchedulerQueueingHints=true"},
-		},
-		mended: map[string][]string{
-			"kube-apiserver": {"--runtime-config=networking.k8s.io/v1beta1=true,storage.k8s.io/v1beta1=true", "--enable-admission-plugins=NodeRestriction"},
-		},
-		objects: `apiVersion: networking.k8s.io/v1beta1
-kind: ServiceCIDR
-metadata: {name: more}
-spec: {cidrs: [10.200.0.0/16]}
----
-apiVersion: storage.k8s.io/v1beta1
-kind: VolumeAttributesClass
-metadata: {name: gold}
-driverName: example.com
-parameters: {tier: gold}
----
-apiVersion: scheduling.k8s.io/v1alpha2
-kind: PodGroup
-metadata: {name: group, namespace: default}
-spec: {schedulingPolicy: {basic: {}}}
-`,
-		want: []string{
-			"cluster/PodGroup/default/group StoredVersionRemoved",
-			"cluster/ServiceCIDR/-/more APIRemoved",
-			"cluster/VolumeAttributesClass/-/gold APIRemoved",
-			"cluster/api/-/servicecidrs.v1beta1.networking.k8s.io APIRemoved", // kubectl asked for them
-			"cluster/api/-/volumeattributesclasses.v1beta1.storage.k8s.io APIRemoved",
-			"cp1/gate-defaults-1.37 GateDefault",
-			"cp1/kube-apiserver-admission-JobValidation AdmissionPluginRemoved",
-			"cp1/kube-apiserver-gate-HPAConfigurableTolerance GateLocked",
-			"cp1/kube-apiserver-gate-SidecarContainers GateRemoved",
-			"cp1/kube-apiserver-runtime-config-scheduling.k8s.io.v1alpha2 RuntimeConfigRefused",
-			"cp1/kube-controller-manager-flag-concurrent-service-syncs FlagRemoved",
-			"cp1/kube-controller-manager-gate-JobSuccessPolicy GateRemoved",
-			"cp1/kube-scheduler-gate-SchedulerQueueingHints GateRemoved",
-		},
-		delete: []string{"podgroups.scheduling.k8s.io/group"},
-	},
+// withFlags are those for which a hop has flags, those that others need last:
+// leaders end when they cannot renew their leases for as long as a start is watched.
+func (h hop) withFlags() []string {
+	var names []string
+	for _, component := range slices.Backward(components) {
+		if len(h.flags[component]) > 0 {
+			names = append(names, component)
+		}
+	}
+	return names
 }
 
 // What an upgrade breaks is found before it, all of it and nothing else; the
@@ -96,13 +49,14 @@ func TestUpgradeHops(t *testing.T) {
 				t.Skipf("needs %s and %s in LAB_TEST_VERSIONS", h.from, h.to)
 			}
 			p := up(t, h.from)
+			p.write(h.files)
 			p.set(h.flags)
-			p.Apply(h.objects)
+			p.seed(h)
 			before := p.check("--to", h.to)
 			if got := runsInto(before); !slices.Equal(got, h.want) {
 				t.Errorf("found\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(h.want, "\n"))
 			}
-			for component := range h.flags {
+			for _, component := range h.withFlags() {
 				if said, started := p.starts(component, h.to); started {
 					t.Errorf("%s %s starts with all that was found\n%s", component, h.to, said)
 				}
@@ -112,8 +66,9 @@ func TestUpgradeHops(t *testing.T) {
 					t.Errorf("deleting %s: %s", resource, out)
 				}
 			}
+			p.write(h.mendedFiles)
 			p.set(h.mended)
-			for component := range h.flags {
+			for _, component := range h.withFlags() {
 				if said, started := p.starts(component, h.to); !started {
 					t.Errorf("%s %s does not start with the fixes applied\n%s", component, h.to, said)
 				}
@@ -135,14 +90,47 @@ func runsInto(t timeline.Timeline) []string {
 	return all
 }
 
+// write makes files below the Kubernetes directory.
+func (p *plane) write(files map[string]string) {
+	p.Helper()
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(p.KubernetesDir, name), []byte(p.inDir(content)), 0o600); err != nil {
+			p.Fatal(err)
+		}
+	}
+}
+
+// inDir puts the Kubernetes directory in its place.
+func (p *plane) inDir(text string) string { return strings.ReplaceAll(text, "DIR", p.KubernetesDir) }
+
+// seed makes the objects of a hop and sends its requests.
+func (p *plane) seed(h hop) {
+	p.Helper()
+	if h.objects != "" {
+		p.Apply(h.objects)
+	}
+	for path, body := range h.requests {
+		file := filepath.Join(p.TempDir(), "body.json")
+		if err := os.WriteFile(file, []byte(body), 0o600); err != nil {
+			p.Fatal(err)
+		}
+		if out, ok := p.Kubectl("create", "--raw", path, "-f", file); !ok {
+			p.Fatalf("posting to %s: %s", path, out)
+		}
+	}
+}
+
 // set gives components further flags, beside those that kubeadm gave them, in
 // place of those of an earlier call.
 func (p *plane) set(flags map[string][]string) {
 	p.Helper()
-	for _, component := range []string{"kube-apiserver", "kube-controller-manager", "kube-scheduler"} {
+	for _, component := range components {
 		dir := filepath.Join(p.KubernetesDir, "manifests")
 		file, original := filepath.Join(dir, component+".yaml"), filepath.Join(dir, "."+component+".original")
 		data, err := os.ReadFile(original)
+		if errors.Is(err, fs.ErrNotExist) && len(flags[component]) == 0 {
+			continue
+		}
 		if errors.Is(err, fs.ErrNotExist) {
 			data = p.Read("manifests/" + component + ".yaml")
 			err = os.WriteFile(original, data, 0o600)
@@ -158,6 +146,7 @@ func (p *plane) set(flags map[string][]string) {
 		command := container["command"].([]any)
 		for _, flag := range flags[component] {
 			name, _, _ := strings.Cut(flag, "=")
+			flag = p.inDir(flag)
 			command = slices.DeleteFunc(command, func(arg any) bool { return strings.HasPrefix(arg.(string), name+"=") })
 			command = append(command, flag)
 		}
@@ -188,6 +177,7 @@ func (p *plane) starts(component, version string) (string, bool) {
 	args := pod.Spec.Containers[0].Command
 	p.Do("stop", component)
 	defer p.Do("start", component)
+	args = p.onCopy(args)
 	const long = 15 * time.Second
 	ctx, cancel := context.WithTimeout(p.Context(), long)
 	defer cancel()
@@ -203,4 +193,25 @@ func (p *plane) starts(component, version string) (string, bool) {
 		said = said[len(said)-2000:]
 	}
 	return fmt.Sprintf("%v: %s", err, said), ctx.Err() != nil
+}
+
+// onCopy lets etcd run on a copy of its data: one of an older series does not
+// take back what a newer one has had.
+func (p *plane) onCopy(args []string) []string {
+	p.Helper()
+	const flag = "--data-dir="
+	args = slices.Clone(args)
+	for i, arg := range args {
+		if data, ok := strings.CutPrefix(arg, flag); ok {
+			dir := filepath.Join(p.TempDir(), "data")
+			if err := os.CopyFS(dir, os.DirFS(data)); err != nil {
+				p.Fatal(err)
+			}
+			if err := os.Chmod(dir, 0o700); err != nil {
+				p.Fatal(err)
+			}
+			args[i] = flag + dir
+		}
+	}
+	return args
 }

@@ -70,7 +70,7 @@ func (n *realNode) refused(code plan.PreflightCode, says string) {
 	if exitCode(err) != timeline.ExitFailed || !strings.Contains(out, string(code)) || !strings.Contains(errs, says) || !strings.Contains(errs, "--accept-outage") {
 		n.t.Errorf("it ends with %v and does not say %s, %q:\n%s\n%s", err, code, says, out, errs)
 	}
-	if now := n.servedLoopback(); now.SerialNumber.Cmp(before.SerialNumber) != 0 {
+	if now := n.servedLoopback(); !now.Equal(before) {
 		n.t.Error("the API server was restarted")
 	}
 }
@@ -224,7 +224,7 @@ func (n *realNode) imageMissing() {
 	}
 	n.t.Logf("without an image it says:\n%s", &h.errs)
 	n.assertNotFelt("no image for a standby", p)
-	if now := n.servedLoopback(); now.SerialNumber.Cmp(before.SerialNumber) != 0 {
+	if now := n.servedLoopback(); !now.Equal(before) {
 		n.t.Error("the API server was restarted")
 	}
 }

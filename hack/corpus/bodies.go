@@ -38,7 +38,7 @@ func (m *maker) pod(app string) string {
 		b.WriteString(m.container())
 	}
 	if m.chance(30) {
-		b.WriteString("initContainers:\n- name: prepare\n  image: \"example.com/images/tools/prepare:1.0.3\"\n  command:\n  - /bin/sh\n  - -c\n  - |\n    set -eu\n    # what is written here is only text\n    cat >/work/manifest.yaml <<EOF\n    apiVersion: extensions/v1beta1\n    kind: Deployment\n    ---\n    apiVersion: policy/v1beta1\n    kind: PodSecurityPolicy\n    EOF\n  volumeMounts:\n  - {name: tmp, mountPath: /work}\n")
+		b.WriteString("initContainers:\n- name: prepare\n  image: \"example.com/images/tools/prepare:1.0.3\"\n  command:\n  - /bin/sh\n  - -c\n  - |\n    set -eu\n    # what is written here is only text\n    cat >/out/manifest.yaml <<EOF\n    apiVersion: extensions/v1beta1\n    kind: Deployment\n    ---\n    apiVersion: policy/v1beta1\n    kind: PodSecurityPolicy\n    EOF\n  volumeMounts:\n  - {name: tmp, mountPath: /out}\n")
 	}
 	b.WriteString("affinity:\n  podAntiAffinity:\n    preferredDuringSchedulingIgnoredDuringExecution:\n    - weight: 100\n      podAffinityTerm:\n        topologyKey: kubernetes.io/hostname\n        labelSelector:\n          matchExpressions:\n          - key: app\n            operator: In\n            values:\n            - " + app + "\ntolerations:\n- key: dedicated\n  operator: Exists\n  effect: NoSchedule\nvolumes:\n- name: config\n  configMap:\n    name: " + app + "\n    defaultMode: 420\n- name: tmp\n  emptyDir: {}\n")
 	return b.String()

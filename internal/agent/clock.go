@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"perennial.dev/perennial/internal/execute"
 )
 
 // clock compares the clock on the wall with a stopwatch.
@@ -16,15 +18,11 @@ type clock struct {
 	why   string
 }
 
-// tolerated is by how much a clock may be corrected without a word, as in package
-// execute.
-const tolerated = 5 * time.Minute
-
 // startClock begins to compare, with the last that an earlier run has written.
 func (a *Agent) startClock(before time.Time) {
 	c := &a.memory.clock
 	*c = clock{wall: a.now().Round(0), watch: time.Now()}
-	if back := before.Sub(c.wall); !before.IsZero() && back > tolerated {
+	if back := before.Sub(c.wall); !before.IsZero() && back > execute.Tolerated {
 		a.distrust(-back)
 	}
 }
@@ -37,7 +35,7 @@ func (a *Agent) watchClock() {
 	wall, watch := a.now().Round(0), time.Now()
 	by := wall.Sub(c.wall) - watch.Sub(c.watch)
 	c.wall, c.watch = wall, watch
-	if by.Abs() > tolerated {
+	if by.Abs() > execute.Tolerated {
 		a.distrust(by)
 	}
 	if !c.until.IsZero() && !watch.Before(c.until) {

@@ -190,8 +190,8 @@ func (m *Machine) Do(ctx context.Context, p plan.Plan, tell func(execute.Event))
 		return execute.Outcome{Plan: p.ID}, err
 	}
 	defer b.Close()
-	for _, cut := range b.Journal.Unfinished() { // begun after the look, by another program
-		return execute.Outcome{Plan: p.ID}, fmt.Errorf("doing the plan %s: the plan %s was begun meanwhile, and cut off", p.ID, cut.ID)
+	if cut := b.Journal.Unfinished(); len(cut) > 0 { // begun after the look, by another program
+		return execute.Outcome{Plan: p.ID}, fmt.Errorf("doing the plan %s: the plan %s was begun meanwhile, and cut off", p.ID, cut[0].ID)
 	}
 	if err := b.Ready(p); err != nil {
 		return execute.Outcome{Plan: p.ID}, err
@@ -223,14 +223,7 @@ func (m *Machine) Finish(ctx context.Context, cut journal.Plan, tell func(execut
 func (m *Machine) file(name string) string { return path.Join(m.State, "state", name) }
 
 // Load implements Node.
-func (m *Machine) Load(name string) ([]byte, error) {
-	var data []byte
-	err := m.disk(func(d *host.Disk) (err error) {
-		data, err = d.ReadFile(m.file(name), host.FileLimit)
-		return err
-	})
-	return data, err
-}
+func (m *Machine) Load(name string) ([]byte, error) { return m.Published(m.file(name)) }
 
 // Save implements Node.
 func (m *Machine) Save(name string, data []byte) error {
@@ -238,7 +231,7 @@ func (m *Machine) Save(name string, data []byte) error {
 		if err := d.MakeDir(path.Dir(m.file(name))); err != nil {
 			return err
 		}
-		return d.Put(m.file(name), data, host.Private())
+		return put(d, m.file(name), data, host.Private(), "")
 	})
 }
 
@@ -253,32 +246,12 @@ func (m *Machine) Remove(name string) error {
 	})
 }
 
-func (m *Machine) disk(do func(*host.Disk) error) error {
-	files, err := host.Open("/")
-	if err != nil {
-		return err
-	}
-	defer files.Close()
-	return do(host.NewDisk(files, nil))
-}
-
 // Publish puts a file in place that others read, such as metrics. What is there is
 // replaced only where it begins as such a file does: whoever else may write to the
 // directory could lead the name to any file of the machine.
 func (m *Machine) Publish(name string, data []byte, begins string) error {
 	as := host.Access{Mode: 0o644, UID: host.Private().UID, GID: host.Private().GID}
-	return m.disk(func(d *host.Disk) error {
-		old, err := d.ReadFile(name, host.FileLimit)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return d.WriteNew(name, data, as)
-		case err != nil:
-			return err
-		case !bytes.HasPrefix(old, []byte(begins)):
-			return fmt.Errorf("replacing %s: what is there was not written by this program; remove it, or name another file", name)
-		}
-		return d.Restore(name, data, fact.Digest(old), as)
-	})
+	return m.disk(func(d *host.Disk) error { return put(d, name, data, as, begins) })
 }
 
 // Published is what such a file holds; fs.ErrNotExist where there is none.
@@ -288,4 +261,29 @@ func (m *Machine) Published(name string) (data []byte, err error) {
 		return err
 	})
 	return data, err
+}
+
+func (m *Machine) disk(do func(*host.Disk) error) error {
+	files, err := host.Open("/")
+	if err != nil {
+		return err
+	}
+	defer files.Close()
+	return do(host.NewDisk(files, nil))
+}
+
+// put gives a file content and access, whether it is there or not, whole or not at
+// all, unless what is there begins otherwise. Of two that do it at once, one gets an
+// error.
+func put(d *host.Disk, name string, data []byte, as host.Access, begins string) error {
+	old, err := d.ReadFile(name, host.FileLimit)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return d.WriteNew(name, data, as)
+	case err != nil:
+		return err
+	case !bytes.HasPrefix(old, []byte(begins)):
+		return fmt.Errorf("replacing %s: what is there was not written by this program; remove it, or name another file", name)
+	}
+	return d.Restore(name, data, fact.Digest(old), as)
 }

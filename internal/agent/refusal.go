@@ -78,7 +78,7 @@ func unfit(p plan.Plan, w Work) (Refusal, bool) {
 // outage is a refusal where the API would be away and that is not allowed now.
 func outage(p plan.Plan, w Work) (Refusal, bool) {
 	d := p.Decision
-	if d == nil || d.Way != plan.InPlace || d.Served || w.InPlace {
+	if !d.Away() || w.InPlace {
 		return Refusal{}, false
 	}
 	why := "the API would be away for " + d.Outage.String()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"strings"
 	"time"
@@ -105,14 +106,7 @@ func (o *agentOptions) status(s Streams, output string) error {
 	if err != nil {
 		return err
 	}
-	switch format {
-	case report.FormatJSON:
-		err = report.JSON(s.Out, status)
-	case report.FormatYAML:
-		err = report.YAML(s.Out, status)
-	default:
-		err = status.Write(s.Out, s.Now())
-	}
+	err = report.Document(s.Out, format, status, func(w io.Writer) error { return status.Write(w, s.Now()) })
 	if code := status.Exit(s.Now()); err == nil && code != timeline.ExitOK {
 		return exit{code}
 	}

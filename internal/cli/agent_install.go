@@ -141,14 +141,7 @@ func (o *siteOptions) propose(ctx context.Context, s Streams, at install.Options
 	if err != nil {
 		return false, usageError{err}
 	}
-	switch format {
-	case report.FormatJSON:
-		err = report.JSON(s.Out, todo)
-	case report.FormatYAML:
-		err = report.YAML(s.Out, todo)
-	default:
-		err = todo.Write(s.Out)
-	}
+	err = report.Document(s.Out, format, todo, todo.Write)
 	if err != nil || o.dryRun || !todo.Changes() {
 		return false, err
 	}

@@ -131,7 +131,12 @@ see the keys; without root it says what it could not see.`,
 	root.AddGroup(&cobra.Group{ID: "look", Title: "Look (changes nothing)"}, &cobra.Group{ID: "keep", Title: "Keep alive (plan, ask, do, prove)"}, &cobra.Group{ID: "unattended", Title: "Unattended"}, &cobra.Group{ID: "more", Title: "More"})
 	root.SetHelpCommandGroupID("more")
 	root.SetCompletionCommandGroupID("more")
-	root.AddCommand(newCheck(s), newExplain(s), newReleases(s), newHistory(s), newRenew(s), newRestart(s), newUndo(s), newRules(s), newAgent(s), newVersion(s))
+	root.AddCommand(
+		newCheck(s), newExplain(s), newReleases(s), newHistory(s),
+		newRenew(s), newRestart(s), newUndo(s),
+		newAgent(s),
+		newRules(s), newVersion(s),
+	)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{hinted{err, cmd.CommandPath() + " --help"}}
 	})

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"perennial.dev/perennial/internal/fact"
 )
@@ -117,7 +118,15 @@ func TestAgentInstall(t *testing.T) {
 func (m *machine) identityWorks() {
 	m.Helper()
 	conf := filepath.Join(m.dir, "etc/perennial/agent.conf")
-	if out, ok := m.Kubectl("--kubeconfig", conf, "-n", "kube-system", "get", "lease", "kube-scheduler", "-o", "name"); !ok || !strings.Contains(out, "kube-scheduler") {
+	lease := []string{"-n", "kube-system", "get", "lease", "kube-scheduler", "-o", "name"}
+	for deadline := time.Now().Add(2 * time.Minute); ; time.Sleep(time.Second) { // a scheduler that has just started does not lead yet
+		if _, ok := m.Kubectl(lease...); ok {
+			break
+		} else if time.Now().After(deadline) {
+			m.Fatal("no scheduler leads")
+		}
+	}
+	if out, ok := m.Kubectl(append([]string{"--kubeconfig", conf}, lease...)...); !ok || !strings.Contains(out, "kube-scheduler") {
 		m.Errorf("the agent may not see who leads: %s", fact.Text(out))
 	}
 	if out, ok := m.Kubectl("--kubeconfig", conf, "get", "secrets", "-A"); ok || !strings.Contains(out, `User "perennial:agent:cp1" cannot list`) {

@@ -14,8 +14,8 @@ import (
 // ErrClock says that the clock cannot be right.
 var ErrClock = errors.New("the clock cannot be right")
 
-// behind is by how much a clock may have been set back between two runs.
-const behind = 5 * time.Minute
+// Tolerated is by how much a clock may be corrected without a word.
+const Tolerated = 5 * time.Minute
 
 // dated says whether a step depends on what time it is: what it issues begins
 // now, and what it restores must not have ended. Only a clock that is behind
@@ -27,7 +27,7 @@ func (r *Runner) clock(ctx context.Context) error {
 	if r.AnyClock {
 		return nil
 	}
-	if now := r.Now(); r.Newest.Sub(now) > behind {
+	if now := r.Now(); r.Newest.Sub(now) > Tolerated {
 		return fmt.Errorf("%w: it says %s; the journal was last written at %s", ErrClock, now.UTC().Format(time.RFC3339), r.Newest.UTC().Format(time.RFC3339))
 	}
 	seen, err := r.Eyes.Look(ctx)

@@ -22,7 +22,7 @@ import (
 // refuses does not stop the rest; that comes as an error at the end.
 func (i *Installation) Do(ctx context.Context, o Options, tell func(Item)) error {
 	if os.Geteuid() != 0 {
-		return Hinted{errors.New("installing the agent: only root can"), "run it with sudo"}
+		return workbench.Hint(errors.New("installing the agent: only root can"), "run it with sudo")
 	}
 	s, err := open(o)
 	if err != nil {
@@ -66,7 +66,7 @@ func (i *Installation) Do(ctx context.Context, o Options, tell func(Item)) error
 		later = errors.Join(later, s.disk.RemoveTree(path.Dir(workbench.DefaultLock)))
 	}
 	if later != nil {
-		return Hinted{later, "everything else was done; run it again when the API server answers"}
+		return workbench.Hint(later, "everything else was done; run it again when the API server answers")
 	}
 	return nil
 }
@@ -113,7 +113,7 @@ func (i *Installation) make(ctx context.Context, s *site) error {
 		return err
 	}
 	if cut := j.Unfinished(); len(cut) > 0 {
-		return Hinted{fmt.Errorf("making the agent's identity: the plan %s was cut off", cut[0].ID), "any changing command finishes it first, such as: perennial renew"}
+		return workbench.Hint(fmt.Errorf("making the agent's identity: the plan %s was cut off", cut[0].ID), "any changing command finishes it first, such as: perennial renew")
 	}
 	r := &execute.Runner{
 		Hands: execute.Machine{Disk: s.disk}, Eyes: s, Journal: j, State: workbench.DefaultState, Rand: s.Rand, Now: s.Now,

@@ -95,18 +95,6 @@ type Installation struct {
 	purge    bool
 }
 
-// Hinted is an error with a next step.
-type Hinted struct {
-	error
-	Next string
-}
-
-// Unwrap makes the cause known to package errors.
-func (h Hinted) Unwrap() error { return h.error }
-
-// Hint is a command, or a sentence.
-func (h Hinted) Hint() string { return h.Next }
-
 // site is a node that is being looked at, or changed.
 type site struct {
 	Options
@@ -178,7 +166,7 @@ func Plan(ctx context.Context, o Options) (*Installation, error) {
 	}
 	defer s.close()
 	if err := s.files.RootsOwn(ctx, o.Program); err != nil {
-		return nil, Hinted{fmt.Errorf("looking for the program that the agent runs as: %w", err), "put it there as root, such as: install -m 0755 perennial " + Program + ", or name another place with --program"}
+		return nil, workbench.Hint(fmt.Errorf("looking for the program that the agent runs as: %w", err), "put it there as root, such as: install -m 0755 perennial "+Program+", or name another place with --program")
 	}
 	if err := s.look(ctx); err != nil {
 		return nil, err

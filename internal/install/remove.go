@@ -92,7 +92,7 @@ func (i *Installation) removeUnits(ctx context.Context, s *site) error {
 		items = append(items, Item{Do: Remove, What: fact.Text(at), Why: fact.Text(aboutUnits[name]), before: fact.Digest(old)})
 	}
 	if len(refused) > 0 {
-		return Hinted{fmt.Errorf("removing %s: somebody else has written or edited it", strings.Join(refused, " and ")), "add --force to remove it all the same"}
+		return workbench.Hint(fmt.Errorf("removing %s: somebody else has written or edited it", strings.Join(refused, " and ")), "add --force to remove it all the same")
 	}
 	if len(there) > 0 && s.Running {
 		i.add(told("stop", there...))
@@ -162,7 +162,7 @@ func (i *Installation) purgeAll(s *site) error {
 		err = fmt.Errorf("the plan %s was cut off, and its backups are needed to finish it", j.Unfinished()[0].ID)
 	}
 	if err != nil && !s.Force {
-		return Hinted{fmt.Errorf("removing %s: %w", workbench.DefaultState, err), "finish it with any changing command, such as perennial renew, or add --force"}
+		return workbench.Hint(fmt.Errorf("removing %s: %w", workbench.DefaultState, err), "finish it with any changing command, such as perennial renew, or add --force")
 	}
 	i.removeTree(s, workbench.DefaultState, "the journal and the backups, which hold private keys")
 	i.removeTree(s, Etc, "the settings, and everything else in there")

@@ -123,8 +123,8 @@ func (i *Installation) units(ctx context.Context, s *site) error {
 		i.add(item)
 	}
 	if len(refused) > 0 {
-		return Hinted{fmt.Errorf("writing %s: somebody else has written or edited it", strings.Join(refused, " and ")),
-			"keep the changes in a drop-in (systemctl edit NAME), and add --force to write it anew"}
+		return workbench.Hint(fmt.Errorf("writing %s: somebody else has written or edited it", strings.Join(refused, " and ")),
+			"keep the changes in a drop-in (systemctl edit NAME), and add --force to write it anew")
 	}
 	changed := slices.ContainsFunc(i.Items, func(item Item) bool { return path.Dir(string(item.What)) == unit.Dir && item.Do != Keep })
 	i.services(s, o.First(), gone, changed)

@@ -161,6 +161,10 @@ type Decision struct {
 	Outage Outage `json:"outage"`
 }
 
+// Away says whether clients find no API server meanwhile. Nobody has decided
+// anything where nothing needs a restart; then d is nil.
+func (d *Decision) Away() bool { return d != nil && d.Way == InPlace && !d.Served }
+
 // Outage is how long clients find no API server.
 type Outage struct {
 	Least Span   `json:"least"`

@@ -156,7 +156,7 @@ func published(all []timeline.Item) (items []item, dropped int) {
 		n, seen := at[key]
 		if !seen {
 			n, at[key] = len(items), len(items)
-			items = append(items, item{itemKey: key, verdict: verdict(i)})
+			items = append(items, item{itemKey: key, verdict: label(i.State())})
 		}
 		if date := i.End.Date; !date.IsZero() && (items[n].end.IsZero() || date.Before(items[n].end)) {
 			items[n].end, items[n].basis = date, label(i.End.Basis)
@@ -168,17 +168,6 @@ func published(all []timeline.Item) (items []item, dropped int) {
 
 func (k itemKey) compare(o itemKey) int {
 	return cmp.Or(strings.Compare(k.id, o.id), strings.Compare(k.code, o.code))
-}
-
-// verdict is the item's, or why it does not count.
-func verdict(i timeline.Item) string {
-	switch {
-	case i.Accepted != nil:
-		return "accepted"
-	case i.Notice():
-		return "notice"
-	}
-	return label(i.Verdict)
 }
 
 // label is a text as a label has it: safe to print, and no longer than a name.

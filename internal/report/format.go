@@ -69,6 +69,18 @@ var Formats = []FormatInfo{
 // Documents are the formats of what is no timeline.
 var Documents = []Format{FormatTable, FormatJSON, FormatYAML}
 
+// Document writes what is no timeline in one of the formats of Documents; table
+// writes it for people.
+func Document(w io.Writer, f Format, v any, table func(io.Writer) error) error {
+	switch f {
+	case FormatJSON:
+		return JSON(w, v)
+	case FormatYAML:
+		return YAML(w, v)
+	}
+	return table(w)
+}
+
 // ParseFormat finds a format by its name: one of those given, else one of
 // Formats.
 func ParseFormat(s string, of ...Format) (Format, error) {

@@ -121,7 +121,7 @@ func (d deadline) event(cal *ics.Calendar, name string, seen time.Time) {
 	e.SetStartAt(d.End.Date)
 	e.SetSummary(d.summary(name))
 	e.SetDescription(d.description())
-	e.AddCategory(d.state())
+	e.AddCategory(plain(d.State()))
 	e.SetClass(ics.ClassificationPrivate)
 	e.SetTimeTransparency(ics.TransparencyTransparent) // nobody is busy then
 	e.SetStatus(ics.ObjectStatusConfirmed)
@@ -158,17 +158,6 @@ func (d deadline) alarms(e *ics.VEvent, text string) {
 			alarm(fmt.Sprintf("-P%dD", days))
 		}
 	}
-}
-
-// state is the verdict, or why it does not count.
-func (d deadline) state() string {
-	switch {
-	case d.Accepted != nil:
-		return "accepted"
-	case d.Notice():
-		return "notice"
-	}
-	return plain(d.Verdict)
 }
 
 // summary has the calendar's name before it and the node's, where that is another

@@ -14,12 +14,10 @@ import (
 // Plan writes what a plan will do: a line for each step with why, then what
 // somebody may notice, then what is left alone.
 func Plan(w io.Writer, f Format, p plan.Plan, o Options) error {
-	switch f {
-	case FormatJSON:
-		return JSON(w, p)
-	case FormatYAML:
-		return YAML(w, p)
-	}
+	return Document(w, f, p, func(w io.Writer) error { return planTable(w, p, o) })
+}
+
+func planTable(w io.Writer, p plan.Plan, o Options) error {
 	out := &page{width: o.Width, color: o.Color}
 	out.text(bold, planHeadline(p), 2)
 	if len(p.Steps) > 0 {

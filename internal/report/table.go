@@ -3,6 +3,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -205,21 +206,8 @@ func count(n int, noun string) string {
 
 // state is the word in the last column, and its style.
 func state(i timeline.Item) (word, style string) {
-	switch {
-	case i.Accepted != nil:
-		return "accepted", faint
-	case i.Notice():
-		return "notice", faint
-	}
-	switch i.Verdict {
-	case policy.Overdue:
-		return "overdue", red
-	case policy.Due:
-		return "due", yellow
-	case policy.OK:
-		return "ok", green
-	}
-	return plain(i.Verdict), purple
+	styles := map[string]string{"accepted": faint, "notice": faint, string(policy.Overdue): red, string(policy.Due): yellow, string(policy.OK): green}
+	return plain(i.State()), cmp.Or(styles[i.State()], purple)
 }
 
 // nameRoom is the widest name column of the notes.

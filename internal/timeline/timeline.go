@@ -128,3 +128,14 @@ func (e End) None() bool { return !e.Now && e.Date.IsZero() && e.Version == "" }
 
 // Notice says that the item is worth knowing and nothing more.
 func (i Item) Notice() bool { return !i.Counts && i.Accepted == nil }
+
+// State is the verdict, or why it does not count: accepted or notice.
+func (i Item) State() string {
+	switch {
+	case i.Accepted != nil:
+		return "accepted"
+	case i.Notice():
+		return "notice"
+	}
+	return string(i.Verdict)
+}

@@ -179,7 +179,7 @@ func (b *Bench) Find(id string) (journal.Plan, plan.Plan, error) {
 			return p, of, err
 		}
 	}
-	return journal.Plan{}, plan.Plan{}, hinted{fmt.Errorf("looking for the plan %q: the journal has none of that name", fact.Text(id)), "perennial history lists them"}
+	return journal.Plan{}, plan.Plan{}, Hint(fmt.Errorf("looking for the plan %q: the journal has none of that name", fact.Text(id)), "perennial history lists them")
 }
 
 // Undoable says whether a plan has a step that can be taken back.
@@ -198,7 +198,9 @@ func leaseOf(p plan.Plan) *plan.Etcd {
 	return nil
 }
 
-// hinted is an error with a next step.
+// Hint is an error with a next step: a command, or a sentence.
+func Hint(err error, next string) error { return hinted{err, next} }
+
 type hinted struct {
 	error
 	hint string
@@ -206,5 +208,5 @@ type hinted struct {
 
 func (h hinted) Unwrap() error { return h.error }
 
-// Hint is a command, or a sentence.
+// Hint is what the command line shows below the error.
 func (h hinted) Hint() string { return h.hint }

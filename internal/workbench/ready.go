@@ -58,7 +58,7 @@ func (b *Bench) Ready(p plan.Plan) error {
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
-		return hinted{fmt.Errorf("nothing was done: %w", err), "run it as root, and see that there is room: df -h; df -i"}
+		return Hint(fmt.Errorf("nothing was done: %w", err), "run it as root, and see that there is room: df -h; df -i")
 	}
 	return nil
 }

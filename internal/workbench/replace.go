@@ -54,7 +54,7 @@ func (b *Bench) Replace(ctx context.Context, seen plan.Seen, api layout.Componen
 	d := b.decide(ctx, seen, api, admin, r)
 	p.Decision = d
 	if len(d.Ends) > 0 {
-		return nil, hinted{fmt.Errorf("restarting %s: %s", api.Name, d.Ends[0].Says), d.Ends[0].Next}
+		return nil, Hint(fmt.Errorf("restarting %s: %s", api.Name, d.Ends[0].Says), d.Ends[0].Next)
 	}
 	if d.Way == plan.InPlace {
 		step, err := plan.RestartStep(seen, api, why)
@@ -87,15 +87,15 @@ func (b *Bench) decide(ctx context.Context, seen plan.Seen, api layout.Component
 // Outage refuses an outage that nobody has accepted.
 func (r Replacing) Outage(p plan.Plan) error {
 	d := p.Decision
-	if d == nil || d.Way != plan.InPlace || d.Served || r.AcceptOutage {
+	if !d.Away() || r.AcceptOutage {
 		return nil
 	}
 	var why []string
 	for _, reason := range d.Reasons {
 		why = append(why, reason.Says)
 	}
-	return hinted{
+	return Hint(
 		fmt.Errorf("restarting %s: only in place (%s), and the API would be away for %s", layout.APIServer, strings.Join(why, "; "), d.Outage),
 		"perennial restart kube-apiserver --dry-run shows all preflights; --accept-outage goes on",
-	}
+	)
 }

@@ -64,7 +64,8 @@ func Approve(s State, status Status, names []string, now time.Time) (Approval, e
 	if status.Stopped != nil {
 		return Approval{}, fmt.Errorf("approving: nothing is changed since %s (%s); perennial agent resume goes on", status.Stopped.At.UTC().Format(time.RFC3339), status.Stopped.Reason)
 	}
-	a := Approval{At: now.UTC().Truncate(time.Second), Until: now.Add(ApprovalLasts).UTC().Truncate(time.Second), IDs: names}
+	// Not cut to the second: it has to be later than what was refused just before.
+	a := Approval{At: now.UTC(), Until: now.Add(ApprovalLasts).UTC().Truncate(time.Second), IDs: names}
 	return a, save(s, ApprovedFile, a)
 }
 

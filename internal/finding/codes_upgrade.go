@@ -73,7 +73,7 @@ var upgradeCodes = []Info{
 		"Take the gate away, and what needed the old behaviour with it."},
 	{GateRequires, "a feature gate without one that it needs",
 		"A component of a minor on the way ends with an error where a gate is on and one that it needs is off.",
-		"Components check what gates need of each other since 1.36.",
+		"Components check what gates need of each other since 1.35.",
 		"Set both, or none."},
 	{GateDefault, "feature gates with another default",
 		"From a minor on the way features are on that were off, or the reverse, where nobody has set their gates. The evidence lists them.",

@@ -24,7 +24,7 @@ type Gate struct {
 	// default holds; 0 for always.
 	MinCompatibility release.Minor
 	// Requires are gates that must be on where this one is, or the start ends;
-	// upstream has recorded them since 1.36.
+	// upstream has recorded them since 1.35.
 	Requires []string
 	// Components are those that know the gate, by name; kubeadm's are its own, in
 	// featureGates of its ClusterConfiguration.

@@ -44,7 +44,7 @@ to its components, which then do not start where it is set. 1.19 is the first
 minor measured: what starts there may have begun before. A locked gate cannot be
 set to anything but its default. min_compatibility: the default holds from this
 --min-compatibility-version on. requires: gates that must be on where this one
-is; upstream has recorded them since 1.36. removed is "minor origin citation": what a
+is; upstream has recorded them since 1.35. removed is "minor origin citation": what a
 comment beside the gate announces. The component kubeadm has gates of its own, in
 featureGates of its ClusterConfiguration.`
 

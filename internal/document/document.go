@@ -175,6 +175,9 @@ func (r *reader) object(o object, line int) {
 		}
 	}
 	r.emit(f)
+	if holdsPlugins(o) {
+		r.plugins(o, f)
+	}
 }
 
 // name keeps a name that is likely to come again.

@@ -60,6 +60,10 @@ func (s *Set) ConfigKind(component string, k GroupVersionKind) (ConfigKind, bool
 	return ConfigKind{}, false
 }
 
+// AllConfigKinds lists all kinds of all components, by component, group, version
+// and kind.
+func (s *Set) AllConfigKinds() []ConfigKind { return slices.Clone(s.configKinds) }
+
 // ConfigKinds lists the kinds that a component of a minor reads, by group,
 // version and kind.
 func (s *Set) ConfigKinds(component string, m release.Minor) []ConfigKind {

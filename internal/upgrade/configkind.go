@@ -31,6 +31,40 @@ func (j *Judge) configKinds(node string) []finding.Finding {
 	return found
 }
 
+// configDocument judges one document for a unit.
+func (j *Judge) configDocument(u unit, d fact.ConfigDocument) []finding.Finding {
+	row, known := j.rules.ConfigKind(d.Component, rules.ParseAPIVersion(string(d.APIVersion), string(d.Type)))
+	if !known || j.writtenAnew(d, row) {
+		return nil
+	}
+	if f, ok := j.configKind(u, d, row); ok {
+		return []finding.Finding{f}
+	}
+	return nil
+}
+
+// writtenAnew says that kubeadm takes the document along: what it keeps in the
+// cluster, it writes with each upgrade in the newest version that it knows
+// (k8s.io/kubernetes v1.25.0 to v1.37.0, cmd/kubeadm/app/phases/uploadconfig/uploadconfig.go).
+func (j *Judge) writtenAnew(d fact.ConfigDocument, row rules.ConfigKind) bool {
+	return d.Component == kubeadm && strings.HasPrefix(d.Path, configMap) && j.way.From != 0 && row.Known.Has(j.firstHop())
+}
+
+// configMap is what the place of a ConfigMap begins with, where a file has its
+// path.
+const configMap = "ConfigMap "
+
+// configFile judges a document that may be a component's configuration file. Of
+// what a cluster keeps of those a ConfigDocument tells.
+func (j *Judge) configFile(o fact.Object) {
+	for _, row := range j.readers[versionKind{string(o.APIVersion), string(o.Type)}] {
+		d := fact.ConfigDocument{Path: o.File, Line: o.Line, Component: row.Component, APIVersion: o.APIVersion, Type: o.Type}
+		if f, ok := j.configKind(unit{component: row.Component, id: string(fact.ObjectID(o)) + "/" + row.Component}, d, row); ok {
+			j.found = append(j.found, in(o, []finding.Finding{f})...)
+		}
+	}
+}
+
 func (j *Judge) configKind(u unit, d fact.ConfigDocument, row rules.ConfigKind) (finding.Finding, bool) {
 	id := u.thing("config", string(d.Type))
 	fill := func(f finding.Finding) (finding.Finding, bool) {
@@ -55,8 +89,11 @@ func (j *Judge) configKind(u unit, d fact.ConfigDocument, row rules.ConfigKind) 
 		f := u.blocks(finding.ConfigKindRemoved, id, at(m, finding.Measured), source)
 		f.RemovedIn = removedBefore(row.Known, m).String()
 		f.Effect = fmt.Sprintf("%s %s does not read %s and does not start with it", d.Component, m, row.GroupVersionKind)
-		if d.Component == "kubeadm" {
+		if d.Component == kubeadm {
 			f.Effect = fmt.Sprintf("kubeadm %s does not read %s and refuses to go on", m, row.GroupVersionKind)
+		}
+		if j.way.From != 0 && !row.Known.Has(j.way.From) {
+			f.Reason = fmt.Sprintf("it was removed in %s: %s does not read it either", f.RemovedIn, j.way.From)
 		}
 		return fill(f)
 	}
@@ -91,7 +128,7 @@ func (j *Judge) configFix(d fact.ConfigDocument, row rules.ConfigKind) string {
 	}
 	path := fact.Text(d.Path).String()
 	switch {
-	case d.Component == "kubeadm" && strings.HasPrefix(d.Path, "/"):
+	case d.Component == kubeadm && !strings.HasPrefix(d.Path, configMap):
 		return "kubeadm config migrate --old-config " + path + " --new-config NEW, with a kubeadm that still reads the old version"
 	case best.Kind == "":
 		return "take the document out of " + path

@@ -17,6 +17,9 @@ import (
 // object judges an object by the version that it is in, and by those in which
 // somebody uses it.
 func (j *Judge) object(o fact.Object) {
+	if o.File != "" {
+		j.configFile(o)
+	}
 	if len(o.Content) > 0 {
 		j.found = append(j.found, j.settings(o)...)
 		j.mirror(o)

@@ -9,7 +9,6 @@ import (
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/finding"
 	"perennial.dev/perennial/internal/layout"
-	"perennial.dev/perennial/internal/rules"
 )
 
 // settingKinds are the kinds of objects that hold components' settings, by the
@@ -33,10 +32,11 @@ func (j *Judge) settings(o fact.Object) []finding.Finding {
 			found = append(found, j.etcdSettings(u)...)
 		}
 	}
-	if o.File != "" { // of what a cluster keeps a ConfigDocument tells
-		d := fact.ConfigDocument{Path: o.File, Line: o.Line, Component: component, APIVersion: o.APIVersion, Type: o.Type}
-		found = append(found, j.configDocument(unit{component: component, id: string(fact.ObjectID(o)) + "/" + component}, d)...)
-	}
+	return in(o, found)
+}
+
+// in says of findings which object they are about.
+func in(o fact.Object, found []finding.Finding) []finding.Finding {
 	for i := range found {
 		found[i].File, found[i].Line = o.File, o.Line
 		found[i].Object = &finding.Object{APIVersion: o.APIVersion, Kind: o.Type, Namespace: o.Namespace, Name: o.Name}
@@ -134,16 +134,4 @@ func settingsPlace(o fact.Object) string {
 		return o.File
 	}
 	return "the ConfigMap " + string(o.Namespace) + "/" + string(o.Name)
-}
-
-// configDocument judges one document for a unit.
-func (j *Judge) configDocument(u unit, d fact.ConfigDocument) []finding.Finding {
-	row, known := j.rules.ConfigKind(d.Component, rules.ParseAPIVersion(string(d.APIVersion), string(d.Type)))
-	if !known {
-		return nil
-	}
-	if f, ok := j.configKind(u, d, row); ok {
-		return []finding.Finding{f}
-	}
-	return nil
 }

@@ -6,7 +6,10 @@ import (
 	"testing"
 
 	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/finding"
+	"perennial.dev/perennial/internal/release"
 	"perennial.dev/perennial/internal/rules"
+	"perennial.dev/perennial/internal/upgrade"
 )
 
 // kubeadm writes the manifests of static pods anew from its configuration: what
@@ -44,5 +47,61 @@ func TestSettingsThatKubeadmKeeps(t *testing.T) {
 				t.Errorf("it lacks its place: %+v", got[0])
 			}
 		})
+	}
+}
+
+// A document may be the configuration file of any component.
+func TestConfigurationFilesAsDocuments(t *testing.T) {
+	doc := func(apiVersion, kind string) fact.Object {
+		return fact.Object{APIVersion: fact.Text(apiVersion), Type: fact.Text(kind), File: "c.yaml", Line: 3}
+	}
+	for name, c := range map[string]struct {
+		way    rules.Way
+		object fact.Object
+		want   string
+	}{
+		"of the scheduler": {rules.Way{From: 27, To: 30}, doc("kubescheduler.config.k8s.io/v1beta3", "KubeSchedulerConfiguration"),
+			"manifest/kubescheduler.config.k8s.io/KubeSchedulerConfiguration/-/-/kube-scheduler-config-KubeSchedulerConfiguration ConfigKindRemoved blocks 1.29 measured | in c.yaml, replace `apiVersion: kubescheduler.config.k8s.io/v1beta3` by `apiVersion: kubescheduler.config.k8s.io/v1`"},
+		"that goes after the way": {rules.Way{From: 27, To: 28}, doc("kubescheduler.config.k8s.io/v1beta3", "KubeSchedulerConfiguration"),
+			"manifest/kubescheduler.config.k8s.io/KubeSchedulerConfiguration/-/-/kube-scheduler-config-KubeSchedulerConfiguration ConfigKindDeprecated notice 1.29 measured | in c.yaml, replace `apiVersion: kubescheduler.config.k8s.io/v1beta3` by `apiVersion: kubescheduler.config.k8s.io/v1`"},
+		"of a plugin of admission": {rules.Way{From: 35, To: 36}, doc("apiserver.config.k8s.io/v1alpha1", "WebhookAdmission"),
+			"manifest/apiserver.config.k8s.io/WebhookAdmission/-/-/kube-apiserver-config-WebhookAdmission ConfigKindRemoved blocks 1.36 measured | in c.yaml, replace `apiVersion: apiserver.config.k8s.io/v1alpha1` by `apiVersion: apiserver.config.k8s.io/v1` and `kind: WebhookAdmission` by `kind: WebhookAdmissionConfiguration`"},
+		"of kubeadm": {rules.Way{From: 36, To: 37}, doc("kubeadm.k8s.io/v1beta3", "JoinConfiguration"),
+			"manifest/kubeadm.k8s.io/JoinConfiguration/-/-/kubeadm-config-JoinConfiguration ConfigKindRemoved blocks 1.37 measured | kubeadm config migrate --old-config c.yaml --new-config NEW, with a kubeadm that still reads the old version"},
+		"in a version that stays":    {rules.Way{From: 34, To: 37}, doc("kubeadm.k8s.io/v1beta4", "InitConfiguration"), ""},
+		"of the same name elsewhere": {rules.Way{From: 34, To: 37}, doc("example.com/v1beta3", "KubeSchedulerConfiguration"), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := judgeWith(load(t), c.way, c.object)
+			complete(t, got)
+			if shorts(got) != c.want {
+				t.Errorf("found\n%s\nwant\n%s", shorts(got), c.want)
+			}
+			if len(got) > 0 && (got[0].Object == nil || got[0].File != "c.yaml" || got[0].Line != 3) {
+				t.Errorf("it lacks its place: %+v", got[0])
+			}
+		})
+	}
+	// It was gone before the way begins: whoever still has it is told so.
+	before := judgeWith(load(t), rules.Way{From: 34, To: 37}, doc("kubescheduler.config.k8s.io/v1beta3", "KubeSchedulerConfiguration"))
+	if len(before) != 1 || before[0].Reason != "it was removed in 1.29: 1.34 does not read it either" {
+		t.Errorf("found %+v", before)
+	}
+}
+
+// kubeadm writes what it keeps in the cluster anew with each upgrade, so that
+// only the first hop has to read it as it is.
+func TestKubeadmTakesItsConfigurationAlong(t *testing.T) {
+	kept := fact.ConfigDocument{Path: "ConfigMap kube-system/kubeadm-config", Line: 1, Component: "kubeadm", APIVersion: "kubeadm.k8s.io/v1beta3", Type: "ClusterConfiguration"}
+	judge := func(from release.Minor) []finding.Finding {
+		j := upgrade.New(load(t), rules.Way{From: from, To: 37})
+		j.See(kept)
+		return j.Findings()
+	}
+	if got := judge(30); len(got) != 0 {
+		t.Errorf("from 1.30, where kubeadm 1.31 writes v1beta4: %s", shorts(got))
+	}
+	if got := judge(36); len(got) != 1 || got[0].Code != finding.ConfigKindRemoved || got[0].End.Version != "1.37" {
+		t.Errorf("from 1.36, whose next kubeadm does not read it: %s", shorts(got))
 	}
 }

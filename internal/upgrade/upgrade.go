@@ -25,20 +25,25 @@ import (
 type Judge struct {
 	rules     *rules.Set
 	way       rules.Way
-	fates     map[versionKind]*fate           // of what does not stay as it is
-	asked     map[versionResource]*fate       // the same, by resource
-	whole     map[string]*fate                // of groups' versions of which nothing is left, by apiVersion
-	found     []finding.Finding               // about objects and requests
-	seen      map[fact.ID]bool                // requests that were found already
-	requiring map[componentMinor][]rules.Gate // as asked for
-	nodes     []layout.Layout                 // to be judged in the end
-	mirrored  map[string]layout.Layout        // of nodes, as far as their static pods show it
-	mine      []fact.Fact                     // what of configuration was seen: few
+	fates     map[versionKind]*fate              // of what does not stay as it is
+	asked     map[versionResource]*fate          // the same, by resource
+	whole     map[string]*fate                   // of groups' versions of which nothing is left, by apiVersion
+	readers   map[versionKind][]rules.ConfigKind // of configuration files
+	found     []finding.Finding                  // about objects and requests
+	seen      map[fact.ID]bool                   // requests that were found already
+	requiring map[componentMinor][]rules.Gate    // as asked for
+	nodes     []layout.Layout                    // to be judged in the end
+	mirrored  map[string]layout.Layout           // of nodes, as far as their static pods show it
+	mine      []fact.Fact                        // what of configuration was seen: few
 }
 
 // New makes a judge that has seen nothing.
 func New(set *rules.Set, way rules.Way) *Judge {
-	j := &Judge{rules: set, way: way, fates: map[versionKind]*fate{}, asked: map[versionResource]*fate{}, whole: map[string]*fate{}, seen: map[fact.ID]bool{}, requiring: map[componentMinor][]rules.Gate{}, mirrored: map[string]layout.Layout{}}
+	j := &Judge{rules: set, way: way, fates: map[versionKind]*fate{}, asked: map[versionResource]*fate{}, whole: map[string]*fate{}, seen: map[fact.ID]bool{}, requiring: map[componentMinor][]rules.Gate{}, mirrored: map[string]layout.Layout{}, readers: map[versionKind][]rules.ConfigKind{}}
+	for _, k := range set.AllConfigKinds() {
+		of := versionKind{k.APIVersion(), k.Kind}
+		j.readers[of] = append(j.readers[of], k)
+	}
 	j.findFates()
 	return j
 }

@@ -121,6 +121,28 @@ func TestUpgradeOfANodeWithDates(t *testing.T) {
 	}
 }
 
+// An object may hold many settings: its name alone does not tell which is meant.
+func TestTitlesOfSettingsInObjects(t *testing.T) {
+	config := &finding.Object{APIVersion: "kubelet.config.k8s.io/v1beta1", Kind: "KubeletConfiguration"}
+	pod := &finding.Object{APIVersion: "v1", Kind: "Pod", Namespace: "shop", Name: "kubelet-gate-X"}
+	for _, c := range []struct {
+		finding.Finding
+		want string
+	}{
+		{finding.Finding{Code: finding.GateRemoved, ID: "manifest/kubelet.config.k8s.io/KubeletConfiguration/-/-/kubelet-gate-CSIMigration", Object: config},
+			"the feature gate CSIMigration of the kubelet in kubelet.config.k8s.io/v1beta1 KubeletConfiguration is no longer known"},
+		{finding.Finding{Code: finding.ConfigKindRemoved, ID: "manifest/kubelet.config.k8s.io/KubeletConfiguration/-/-/kubelet-config-KubeletConfiguration", Object: config},
+			"kubelet.config.k8s.io/v1beta1 KubeletConfiguration is in a version that is no longer read"},
+		{finding.Finding{Code: finding.VolumePluginRemoved, ID: "cluster/Pod/shop/kubelet-gate-X", Object: pod},
+			"v1 Pod shop/kubelet-gate-X has a volume that can no longer be mounted"},
+	} {
+		c.Class, c.Impact, c.End = finding.Fault, finding.Blocks, finding.End{Version: "1.37"}
+		if got := build(c.Finding).Items[0].Title; got != c.want {
+			t.Errorf("%s: title %q, want %q", c.ID, got, c.want)
+		}
+	}
+}
+
 func TestTitlesOfParts(t *testing.T) {
 	for id, want := range map[fact.ID]string{
 		"cp1/kubelet-gate-DynamicKubeletConfig":       "the feature gate DynamicKubeletConfig of the kubelet is no longer known",

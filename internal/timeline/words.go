@@ -132,7 +132,7 @@ var clauses = []clause{
 // its version.
 func phraseOf(i Item) string {
 	if i.Object != nil {
-		return objectPhrase(*i.Object)
+		return inObject(i)
 	}
 	if phrase, ok := partPhrase(i.ID); ok && i.OfUpgrade() {
 		return phrase

@@ -4,6 +4,7 @@ package timeline
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"perennial.dev/perennial/internal/fact"
@@ -79,7 +80,7 @@ var parts = []struct{ word, phrase string }{
 
 // partPhrase words the ID of a part of a component; not ok where it is none.
 func partPhrase(id fact.ID) (string, bool) {
-	name := id.Name()
+	name := string(id[strings.LastIndexByte(string(id), '/')+1:])
 	if c, ok := components[name]; ok {
 		return c, true
 	}
@@ -95,6 +96,22 @@ func partPhrase(id fact.ID) (string, bool) {
 		return fmt.Sprintf(p.phrase, shorten(fact.Text(part).String())) + " of " + c, true
 	}
 	return "", false
+}
+
+// ofSettings are the codes of findings about one setting of a component, of which
+// an object, such as a KubeletConfiguration, may hold several.
+var ofSettings = []finding.Code{
+	finding.FlagRemoved, finding.FlagDeprecated, finding.FlagDefault, finding.GateRemoved, finding.GateLocked, finding.GateRequires,
+	finding.RuntimeConfigRefused, finding.AdmissionPluginRemoved, finding.EtcdFlagRemoved,
+}
+
+// inObject is the object, or the setting of a component that it holds.
+func inObject(i Item) string {
+	object := objectPhrase(*i.Object)
+	if setting, ok := partPhrase(i.ID); ok && slices.Contains(ofSettings, i.Code) {
+		return setting + " in " + object
+	}
+	return object
 }
 
 // objectPhrase is "batch/v1beta1 CronJob default/backup".

@@ -56,6 +56,7 @@ func (s *server) isReady(now time.Time) bool {
 // instant. The program that works on it may be killed between any two of its
 // acts; the node goes on.
 type world struct {
+	execute.API
 	t             *testing.T
 	now           time.Time
 	files         map[string][]byte

@@ -4,6 +4,7 @@ package execute
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 
 	"perennial.dev/perennial/internal/fact"
@@ -32,6 +33,7 @@ type Hands interface {
 	// fails with ErrGone.
 	Stop(ctx context.Context, stop plan.Stop) error
 	Bridge
+	API
 	// Sweep removes what a run that was cut off has left half-written in
 	// directories.
 	Sweep(ctx context.Context, dirs ...string) error
@@ -68,6 +70,17 @@ type Bridge interface {
 	ReleaseLease(ctx context.Context, l plan.Lease, holder fact.Text) error
 	// Listens says whether a process accepts connections on a port.
 	Listens(pid, port int) bool
+}
+
+// API changes objects of the API.
+type API interface {
+	// Object reads the object as JSON; nil where there is none.
+	Object(ctx context.Context, o plan.Object) (json.RawMessage, error)
+	// Patch applies a merge patch, or with rehearse asks what would come of it,
+	// and returns what the server warns of. Where the object was changed since
+	// the version in the patch, it fails with ErrChanged; where the server
+	// refused, with ErrRefused. After any other failure it may have been done.
+	Patch(ctx context.Context, o plan.Object, patch []byte, rehearse bool) (warnings []string, err error)
 }
 
 // Eyes look at the node.

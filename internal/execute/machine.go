@@ -15,6 +15,7 @@ import (
 type Machine struct {
 	Disk *host.Disk
 	Bridge
+	API
 }
 
 var _ Hands = Machine{}

@@ -65,6 +65,7 @@ var DefaultPatience = map[plan.Predicate]time.Duration{
 	plan.Guarded:         20 * time.Second,
 	plan.Unguarded:       20 * time.Second,
 	plan.Ended:           3 * time.Minute,
+	plan.ObjectHolds:     5 * time.Second,
 }
 
 // StepResult is how one step ended, with the proof in words.
@@ -231,6 +232,7 @@ var verbs = map[plan.Verb]verb{
 	plan.Standby: {prepare: (*Runner).standby},
 	plan.Guard:   {act: (*Runner).guard},
 	plan.Steer:   {act: (*Runner).steer},
+	plan.Patch:   {act: (*Runner).patch},
 }
 
 // step does one step and proves it.
@@ -278,7 +280,7 @@ func (r *Runner) notActed(ctx context.Context, s plan.Step, err error) ending {
 	switch {
 	case ctx.Err() != nil: // it may or may not have had its effect
 		return ending{err: interrupted("in", s, err)}
-	case errors.Is(err, errStands) || s.Bridge != nil && s.Bridge.Off:
+	case errors.Is(err, errStands) || errors.Is(err, errOpen) || s.Bridge != nil && s.Bridge.Off:
 		return ending{err: fmt.Errorf("step %d (%s): %w; the next run tries again", s.Number, s.Title, err)}
 	}
 	return failed(err)

@@ -70,7 +70,7 @@ var Packages = []Package{
 	{Floor: 1, Dir: "internal/timeline", Line: "merge, judge at one instant, sort; headline, worst verdict, exit codes"},
 	{Floor: 1, Dir: "internal/unit", Line: "the systemd units of the agent, and what each of its features needs of the machine"},
 	{Floor: 1, Dir: "internal/upgrade", Line: "what an upgrade takes from components and API clients"},
-	{Floor: 1, Dir: "internal/workload", Line: "what an upgrade does to what runs in the cluster, and to etcd", May: []string{"k8s.io/api", apimachinery, "k8s.io/pod-security-admission", "k8s.io/csi-translation-lib", klog, yaml}},
+	{Floor: 1, Dir: "internal/workload", Line: "what an upgrade does to what runs in the cluster, and to etcd", May: []string{"k8s.io/api", apimachinery, "k8s.io/pod-security-admission", "k8s.io/csi-translation-lib", "github.com/robfig/cron/v3", klog, yaml}},
 
 	{Floor: 2, Dir: "internal/etcd", Line: "asks etcd for its members and their health, takes a snapshot, holds an API server's address; with the node's own certificate"},
 	{Floor: 2, Dir: "internal/host", Line: "files below a root, /proc, the node's clock; the only writer, the lock, the end of a process", May: []string{"golang.org/x/sys/unix"}},

@@ -54,6 +54,9 @@ const (
 	Unguarded Predicate = "unguarded"
 	// Ended: the component has no process and no manifest.
 	Ended Predicate = "ended"
+	// ObjectHolds: the object of the API is the one that was looked at, and its
+	// fields are as they are to be.
+	ObjectHolds Predicate = "object-holds"
 )
 
 // Expect is a predicate over what is seen after a step. The new key and serial
@@ -73,6 +76,7 @@ type Expect struct {
 	PID         int       `json:"pid,omitempty"`  // of the process before
 	After       time.Time `json:"after,omitzero"` // its start
 	SinceBoot   Span      `json:"sinceBoot,omitzero"`
+	Object      *Object   `json:"object,omitempty"`
 	Within      Span      `json:"within,omitzero"` // how long it is waited for; zero: as long as the predicate usually takes
 }
 
@@ -123,6 +127,8 @@ func (e Expect) Holds(after Seen) (Answer, string) {
 		return e.guarded(after)
 	case Ended:
 		return e.ended(after)
+	case ObjectHolds:
+		return e.objectHolds(after)
 	}
 	return Unknown, fmt.Sprintf("%q is no predicate that this program knows", fact.Text(e.Predicate))
 }

@@ -32,6 +32,9 @@ type Plan struct {
 	By string `json:"by,omitempty"`
 	// Decision says how the API server is replaced, where the plan does so.
 	Decision *Decision `json:"decision,omitempty"`
+	// Cluster is set where the plan is for the objects of a cluster and not for
+	// a node; Node is its address then.
+	Cluster *Cluster `json:"cluster,omitempty"`
 }
 
 // ByAgent are the plans that an agent made by itself.
@@ -91,6 +94,7 @@ const (
 	Standby Verb = "standby" // run a second API server, or end it
 	Guard   Verb = "guard"   // keep the service kubernetes from losing its endpoints, or no longer
 	Steer   Verb = "steer"   // let new connections reach the second API server, or the first again
+	Patch   Verb = "patch"   // change fields of an object of the API, or change them back
 )
 
 // Step is one change, or one restart.
@@ -108,7 +112,10 @@ type Step struct {
 	Stop   *Stop    `json:"stop,omitempty"`
 	Back   []Back   `json:"back,omitempty"`
 	Bridge *Bridge  `json:"bridge,omitempty"`
+	Object *Object  `json:"object,omitempty"`
 	Expect []Expect `json:"expect"` // all must hold afterwards
+	// Details are for whoever decides: lines that say what will be otherwise.
+	Details []fact.Text `json:"details,omitempty"`
 	// Upgrade says whether the next kubeadm upgrade would renew it anyway.
 	Upgrade *finding.Upgrade `json:"upgrade,omitempty"`
 	Once    string           `json:"once,omitempty"` // why it cannot be undone; empty when it can

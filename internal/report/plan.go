@@ -30,6 +30,9 @@ func planTable(w io.Writer, p plan.Plan, o Options) error {
 				}
 				out.line(lead + l)
 			}
+			for _, d := range s.Details {
+				out.line(pad("", 4) + plain(d))
+			}
 		}
 	}
 	preflights(out, p)
@@ -110,6 +113,7 @@ func planHeadline(p plan.Plan) string {
 		{plan.Refresh, "1 copy to refresh", "%d copies to refresh"},
 		{plan.Turn, "1 kubeconfig to turn", "%d kubeconfigs to turn"},
 		{plan.Restart, "1 restart", "%d restarts"},
+		{plan.Patch, "1 change of an object", "%d changes of objects"},
 	} {
 		switch n := counts[v.verb]; n {
 		case 0:

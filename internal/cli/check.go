@@ -63,9 +63,9 @@ everything could be looked at.`,
 }
 
 func (o *checkOptions) run(ctx context.Context, s Streams) error {
-	format, err := report.ParseFormat(o.output)
+	format, err := parseFormat(o.output)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	if err := o.check(); err != nil {
 		return err
@@ -81,7 +81,7 @@ func (o *checkOptions) run(ctx context.Context, s Streams) error {
 		return err
 	}
 	width, color := display(s, o.noColor)
-	if err := report.Timelines(s.Out, format, all, report.Options{Width: width, Color: color}); err != nil {
+	if err := (output{all, format, report.Options{Width: width, Color: color}, o.asOf}).write(s.Out); err != nil {
 		return err
 	}
 	return o.exit(all)

@@ -47,6 +47,8 @@ type lookOptions struct {
 	due      string
 	dueCA    string
 	support  string
+
+	asOf time.Time // the day of the release calendar, once it is read
 }
 
 func (o *lookOptions) addFlags(cmd *cobra.Command) {
@@ -93,6 +95,9 @@ func (o *lookOptions) judging(s Streams) (policy.Policy, *release.Calendar, erro
 		return p, nil, err
 	}
 	cal, err := o.calendar()
+	if err == nil {
+		o.asOf = cal.AsOf()
+	}
 	return p, cal, err
 }
 

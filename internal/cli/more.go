@@ -95,21 +95,3 @@ func completeCodes(_ *cobra.Command, _ []string, prefix string) ([]string, cobra
 	}
 	return out, cobra.ShellCompDirectiveNoFileComp
 }
-
-func completeFormats(_ *cobra.Command, _ []string, prefix string) ([]string, cobra.ShellCompDirective) {
-	var out []string
-	for _, f := range report.Formats {
-		if strings.HasPrefix(string(f.Format), prefix) {
-			out = append(out, string(f.Format)+"\t"+f.Help)
-		}
-	}
-	return out, cobra.ShellCompDirectiveNoFileComp
-}
-
-func formatNames() string {
-	names := make([]string, len(report.Formats))
-	for i, f := range report.Formats {
-		names[i] = string(f.Format)
-	}
-	return strings.Join(names, ", ")
-}

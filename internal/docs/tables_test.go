@@ -10,7 +10,6 @@ import (
 
 	"perennial.dev/perennial/internal/finding"
 	"perennial.dev/perennial/internal/floors"
-	"perennial.dev/perennial/internal/report"
 	"perennial.dev/perennial/internal/source"
 	"perennial.dev/perennial/internal/timeline"
 )
@@ -35,10 +34,13 @@ func exitCodes(*testing.T) string {
 	return table([]string{"code", "name", "meaning"}, rows)
 }
 
-func formats(*testing.T) string {
+// formats asks the program which ones it offers.
+func formats(t *testing.T) string {
 	var rows [][]string
-	for _, f := range report.Formats {
-		rows = append(rows, []string{"`-o " + string(f.Format) + "`", f.Help})
+	for line := range strings.Lines(run(t, "__complete", "check", "--output", "")) {
+		if name, help, is := strings.Cut(strings.TrimSpace(line), "\t"); is {
+			rows = append(rows, []string{"`-o " + name + "`", help})
+		}
 	}
 	return table([]string{"format", "what it is"}, rows)
 }

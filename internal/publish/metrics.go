@@ -187,14 +187,8 @@ func (m *Metrics) Describe(out chan<- *prometheus.Desc) { prometheus.DescribeByC
 func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.collectFound(out)
 	dropped := m.dropped
-	for _, i := range m.items {
-		node := fact.ID(i.id).Node()
-		out <- verdictMetric.of(1, i.id, node, i.code, i.verdict)
-		if !i.end.IsZero() {
-			out <- endMetric.of(seconds(i.end), i.id, node, i.code, i.basis)
-		}
-	}
 	needed, over := limited(m.needed, itemKey.compare)
 	dropped += over
 	for _, k := range needed {
@@ -209,19 +203,32 @@ func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 	m.collectState(out)
 }
 
-// collectState collects what is not about a single ID.
-func (m *Metrics) collectState(out chan<- prometheus.Metric) {
+// collectFound collects what a look tells by itself.
+func (m *Metrics) collectFound(out chan<- prometheus.Metric) {
+	for _, i := range m.items {
+		node := fact.ID(i.id).Node()
+		out <- verdictMetric.of(1, i.id, node, i.code, i.verdict)
+		if !i.end.IsZero() {
+			out <- endMetric.of(seconds(i.end), i.id, node, i.code, i.basis)
+		}
+	}
 	for key, n := range m.unseen {
 		out <- unseenMetric.of(n, key[0], key[1])
 	}
+	if !m.looked.IsZero() {
+		out <- lookMetric.of(seconds(m.looked))
+	}
+	out <- asOfMetric.of(seconds(m.asOf))
+	out <- buildMetric.of(1, m.build[0], m.build[1])
+}
+
+// collectState collects what is not about a single ID, and what no look tells.
+func (m *Metrics) collectState(out chan<- prometheus.Metric) {
 	for source, at := range m.success {
 		out <- successMetric.of(seconds(at), source)
 	}
 	for c, n := range m.changes {
 		out <- changesMetric.of(n, c.verb, c.outcome)
-	}
-	if !m.looked.IsZero() {
-		out <- lookMetric.of(seconds(m.looked))
 	}
 	if m.took > 0 {
 		out <- tookMetric.of(m.took.Seconds())
@@ -232,9 +239,7 @@ func (m *Metrics) collectState(out chan<- prometheus.Metric) {
 	if m.acts != nil {
 		out <- actsMetric.of(number(*m.acts))
 	}
-	out <- asOfMetric.of(seconds(m.asOf))
 	out <- stoppedMetric.of(number(m.stopped))
-	out <- buildMetric.of(1, m.build[0], m.build[1])
 }
 
 // limited are the keys of a map, sorted, and how many are too many.
@@ -261,6 +266,10 @@ func (m *Metrics) WriteText(w io.Writer) error {
 	if err := registry.Register(m); err != nil {
 		return err
 	}
+	return writeText(w, registry)
+}
+
+func writeText(w io.Writer, registry *prometheus.Registry) error {
 	families, err := registry.Gather()
 	if err != nil {
 		return err

@@ -42,12 +42,16 @@ type Format string
 
 // The formats.
 const (
-	FormatTable Format = "table"
-	FormatWide  Format = "wide"
-	FormatJSON  Format = "json"
-	FormatYAML  Format = "yaml"
-	FormatSARIF Format = "sarif"
-	FormatJUnit Format = "junit"
+	FormatTable      Format = "table"
+	FormatWide       Format = "wide"
+	FormatJSON       Format = "json"
+	FormatYAML       Format = "yaml"
+	FormatHTML       Format = "html"
+	FormatMarkdown   Format = "markdown"
+	FormatICS        Format = "ics"
+	FormatPrometheus Format = "prometheus"
+	FormatSARIF      Format = "sarif"
+	FormatJUnit      Format = "junit"
 )
 
 // FormatInfo explains a format.
@@ -56,12 +60,17 @@ type FormatInfo struct {
 	Help   string // one line
 }
 
-// Formats is the one table of formats; the first is the default.
+// Formats is the one table of formats; the first is the default. This package
+// writes all but FormatHTML and FormatPrometheus.
 var Formats = []FormatInfo{
 	{FormatTable, "for people, fitted to the terminal, worst first"},
 	{FormatWide, "the table with issuers, serials, fingerprints and paths, not fitted"},
 	{FormatJSON, "for programs; the schema is published and only grows"},
 	{FormatYAML, "the same fields as json, with unsafe characters shown as \\x1b or \\u202e"},
+	{FormatHTML, "one page that needs no network, for a browser or for paper"},
+	{FormatMarkdown, "for a ticket: what is not ok, each with its fix"},
+	{FormatICS, "for calendar programs: an event for each date, with alarms (iCalendar)"},
+	{FormatPrometheus, "metrics as text, with the agent's names, for a textfile or a push"},
 	{FormatSARIF, "what is not ok as results of static analysis, for code scanning (SARIF 2.1.0)"},
 	{FormatJUnit, "a test for each item, failed where it is due, for CI (JUnit's XML)"},
 }
@@ -113,9 +122,12 @@ func Timeline(w io.Writer, f Format, t timeline.Timeline, o Options) error {
 		return SARIF(w, []timeline.Timeline{t})
 	case FormatJUnit:
 		return JUnit(w, []timeline.Timeline{t})
+	case FormatMarkdown:
+		return Markdown(w, t)
+	case FormatICS:
+		return Calendar(w, t, CalendarOptions{})
 	}
-	_, err := ParseFormat(string(f))
-	return err
+	return fmt.Errorf("writing the report: %q is none of this package's formats", fact.Text(f))
 }
 
 // list is several timelines, one for each cluster.
@@ -126,7 +138,7 @@ type list struct {
 }
 
 // Timelines writes the timelines of several clusters: one below the other in a
-// table, as one document in the other formats.
+// table and in Markdown, as one document in the other formats.
 func Timelines(w io.Writer, f Format, ts []timeline.Timeline, o Options) error {
 	if len(ts) == 1 {
 		return Timeline(w, f, ts[0], o)
@@ -141,6 +153,8 @@ func Timelines(w io.Writer, f Format, ts []timeline.Timeline, o Options) error {
 		return SARIF(w, ts)
 	case FormatJUnit:
 		return JUnit(w, ts)
+	case FormatICS:
+		return Calendars(w, ts)
 	}
 	for n, t := range ts {
 		if n > 0 {

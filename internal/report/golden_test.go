@@ -49,6 +49,10 @@ func TestTimelineGoldens(t *testing.T) {
 		{"wide.txt", FormatWide, Options{Width: 80}},
 		{"timeline.json", FormatJSON, Options{}},
 		{"timeline.yaml", FormatYAML, Options{}},
+		{"timeline.md", FormatMarkdown, Options{}},
+		{"timeline.sarif", FormatSARIF, Options{}},
+		{"timeline.junit.xml", FormatJUnit, Options{}},
+		{"calendar.ics", FormatICS, Options{}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -63,13 +67,23 @@ func TestASavedTimelineRendersTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range Formats {
-		fresh := render(t, f.Format, fixture(), Options{Width: 100})
-		again := render(t, f.Format, read, Options{Width: 100})
+	for _, f := range ours() {
+		fresh := render(t, f, fixture(), Options{Width: 100})
+		again := render(t, f, read, Options{Width: 100})
 		if !bytes.Equal(fresh, again) {
-			t.Errorf("%s: a saved timeline renders differently:\n%s\ninstead of\n%s", f.Format, again, fresh)
+			t.Errorf("%s: a saved timeline renders differently:\n%s\ninstead of\n%s", f, again, fresh)
 		}
 	}
+}
+
+// ours are the formats that this package writes.
+func ours() (all []Format) {
+	for _, f := range Formats {
+		if f.Format != FormatHTML && f.Format != FormatPrometheus {
+			all = append(all, f.Format)
+		}
+	}
+	return all
 }
 
 func render(t *testing.T, f Format, tl timeline.Timeline, o Options) []byte {
@@ -199,11 +213,15 @@ func TestFormats(t *testing.T) {
 		}
 	}
 	_, err := ParseFormat("xml\x1b[31m")
-	want := `unknown output format "xml\\x1b[31m": want one of table, wide, json, yaml, sarif, junit`
+	want := `unknown output format "xml\\x1b[31m": want one of table, wide, json, yaml, html, markdown, ics, prometheus, sarif, junit`
 	if err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
-	if err := Timeline(&bytes.Buffer{}, "xml", timeline.Timeline{}, Options{}); err == nil {
-		t.Error("an unknown format is written")
+	for _, f := range []Format{"xml", FormatHTML, FormatPrometheus} {
+		for _, n := range []int{1, 2} {
+			if err := Timelines(&bytes.Buffer{}, f, make([]timeline.Timeline, n), Options{}); err == nil {
+				t.Errorf("%d timelines are written as %s", n, f)
+			}
+		}
 	}
 }

@@ -40,21 +40,55 @@ type CalendarOptions struct {
 // memory (STATUS:CANCELLED): a program that subscribes to the calendar drops the
 // event, one into which it was imported keeps it.
 func Calendar(w io.Writer, t timeline.Timeline, o CalendarOptions) error {
+	name := o.of(t)
+	cal := newCalendar(t.Tool, name)
+	cal.add(t, name)
+	return cal.write(w)
+}
+
+// Calendars writes the deadlines of several clusters as one calendar.
+func Calendars(w io.Writer, ts []timeline.Timeline) error {
+	tool := ""
+	for _, t := range ts {
+		tool = cmp.Or(tool, t.Tool)
+	}
+	cal := newCalendar(tool, "")
+	for _, t := range ts {
+		cal.add(t, CalendarOptions{}.of(t))
+	}
+	return cal.write(w)
+}
+
+// of is the name of a timeline's calendar.
+func (o CalendarOptions) of(t timeline.Timeline) string {
+	return cmp.Or(o.Name, string(t.Cluster), t.Scope.Server, string(t.Scope.Node), strings.Join(t.Scope.Endpoints, " "))
+}
+
+// icalendar is a calendar on its way out.
+type icalendar struct{ *ics.Calendar }
+
+func newCalendar(tool, name string) icalendar {
+	cal := icalendar{ics.NewCalendarFor("")}
+	cal.SetProductId("-//" + finding.Group + "//" + short(plain(cmp.Or(tool, "perennial"))) + "//EN")
+	cal.SetName(strings.TrimSpace("Kubernetes deadlines " + short(plain(name))))
+	cal.SetRefreshInterval("PT12H") // the library adds the type of the value
+	cal.SetXPublishedTTL("PT12H")
+	return cal
+}
+
+func (c icalendar) add(t timeline.Timeline, name string) {
 	seen := t.ObservedAt
 	if seen.IsZero() {
 		seen = t.At
 	}
-	name := cmp.Or(o.Name, string(t.Cluster), t.Scope.Server, string(t.Scope.Node), strings.Join(t.Scope.Endpoints, " "))
-	cal := ics.NewCalendarFor("")
-	cal.SetProductId("-//" + finding.Group + "//" + short(plain(cmp.Or(t.Tool, "perennial"))) + "//EN")
-	cal.SetName(strings.TrimSpace("Kubernetes deadlines " + short(plain(name))))
-	cal.SetRefreshInterval("PT12H") // the library adds the type of the value
-	cal.SetXPublishedTTL("PT12H")
 	for _, d := range deadlines(t.Items, name) {
-		d.event(cal, short(plain(name)), seen)
+		d.event(c.Calendar, short(plain(name)), seen)
 	}
+}
+
+func (c icalendar) write(w io.Writer) error {
 	var b bytes.Buffer
-	if err := cal.SerializeTo(&b, ics.WithNewLineWindows); err != nil {
+	if err := c.SerializeTo(&b, ics.WithNewLineWindows); err != nil {
 		return fmt.Errorf("writing the calendar: %w", err)
 	}
 	return write(w, b.Bytes())

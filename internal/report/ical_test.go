@@ -95,6 +95,25 @@ func TestCalendarGolden(t *testing.T) {
 	golden(t, "calendar.ics", []byte(text))
 }
 
+func TestOneCalendarForSeveralClusters(t *testing.T) {
+	one, other := fixture(), fixture()
+	one.Cluster, other.Cluster = "north", "south"
+	var b bytes.Buffer
+	if err := Timelines(&b, FormatICS, []timeline.Timeline{one, other}, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	wellFormed(t, "two clusters", b.String())
+	got, want := events(t, b.String()), events(t, calendar(t, one, CalendarOptions{}))
+	if len(got) != 2*len(want) || strings.Count(b.String(), "BEGIN:VCALENDAR") != 1 {
+		t.Errorf("%d events in\n%s", len(got), &b)
+	}
+	for uid, event := range want {
+		if fmt.Sprint(got[uid]) != fmt.Sprint(event) {
+			t.Errorf("the event %s is\n%v\nbeside another cluster, and\n%v\nalone", uid, got[uid], event)
+		}
+	}
+}
+
 // estimated is a timeline with what the fixture lacks.
 func estimated(end time.Time) timeline.Timeline {
 	pod := finding.Finding{

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"perennial.dev/perennial/internal/report"
+	"perennial.dev/perennial/internal/timeline"
+)
+
+// goldens is where the fixture of all formats is, the timeline that
+// internal/report makes, with what each format makes of it.
+const goldens = "../report/testdata/"
+
+// golden is the file of each format, and what it is written with.
+var golden = map[report.Format]struct {
+	file    string
+	options report.Options
+}{
+	report.FormatTable:      {"table.txt", report.Options{Width: 120}},
+	report.FormatWide:       {"wide.txt", report.Options{Width: 80}},
+	report.FormatJSON:       {"timeline.json", report.Options{}},
+	report.FormatYAML:       {"timeline.yaml", report.Options{}},
+	report.FormatMarkdown:   {"timeline.md", report.Options{}},
+	report.FormatICS:        {"calendar.ics", report.Options{}},
+	report.FormatPrometheus: {"timeline.prom", report.Options{}},
+	report.FormatSARIF:      {"timeline.sarif", report.Options{}},
+	report.FormatJUnit:      {"timeline.junit.xml", report.Options{}},
+}
+
+func readTimeline(t *testing.T, name string) timeline.Timeline {
+	t.Helper()
+	body, err := os.ReadFile(filepath.Join(goldens, name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := timeline.Read(bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return line
+}
+
+// TestEveryOfferedFormatHasAGolden renders the saved fixture in each format that the
+// program offers. A format without a golden fails.
+func TestEveryOfferedFormatHasAGolden(t *testing.T) {
+	line := readTimeline(t, "timeline.json")
+	for _, f := range offered() {
+		want, is := golden[f.Format]
+		if !is {
+			t.Errorf("%s has no golden file", f.Format)
+			continue
+		}
+		var got bytes.Buffer
+		o := output{[]timeline.Timeline{line}, f.Format, want.options, time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)}
+		if err := o.write(&got); err != nil {
+			t.Fatal(err)
+		}
+		compare(t, want.file, undatedBuild(got.Bytes()))
+	}
+}
+
+// undatedBuild leaves out which program and which Go it was.
+func undatedBuild(text []byte) []byte {
+	var kept []byte
+	for line := range bytes.Lines(text) {
+		if !bytes.HasPrefix(line, []byte("perennial_build_info{")) {
+			kept = append(kept, line...)
+		}
+	}
+	return kept
+}
+
+func compare(t *testing.T, name string, got []byte) {
+	t.Helper()
+	path := filepath.Join(goldens, name)
+	if flag.Lookup("update").Value.String() == "true" {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs; if the new one is right, run go test ./internal/cli -update; got:\n%s", path, got)
+	}
+}
+
+func TestEveryWriterIsOfAFormat(t *testing.T) {
+	if len(offered()) != len(writers) {
+		t.Errorf("%d formats are offered by %d writers", len(offered()), len(writers))
+	}
+	for f := range writers {
+		if _, err := report.ParseFormat(string(f)); err != nil {
+			t.Error(err)
+		}
+	}
+}

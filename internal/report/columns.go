@@ -35,7 +35,7 @@ func (v *view) grid(rows []timeline.Item) *grid {
 			{text: ends(i, "2006-01-02 15:04"), short: ends(i, time.DateOnly)},
 			{text: left(i, v.now)},
 			{text: signedBy(i)},
-			{text: keptBy(i.Keeper)},
+			{text: timeline.KeptBy(i.Keeper)},
 			{text: word, style: style},
 		}
 		if v.o.Wide {
@@ -154,23 +154,6 @@ func signedBy(i timeline.Item) string {
 		}
 	}
 	return "-"
-}
-
-// keepers are the words of the KEPT BY column.
-var keepers = map[finding.Keeper]string{
-	finding.KeeperPerson:  "a person",
-	finding.KeeperKubelet: "the kubelet",
-	finding.KeeperRestart: "a restart",
-	finding.KeeperOwner:   "its owner",
-	finding.KeeperNode:    "another node",
-	finding.KeeperUnknown: "-",
-}
-
-func keptBy(k finding.Keeper) string {
-	if word, ok := keepers[k]; ok {
-		return word
-	}
-	return orDash(plain(k))
 }
 
 // okShown is how many rows that are ok a table shows, of leaves and of CAs

@@ -192,11 +192,16 @@ func When(end, at time.Time) string {
 	if day(end).Equal(day(at)) {
 		on = "today at " + end.UTC().Format("15:04") + " UTC"
 	}
+	return fmt.Sprintf("%s (%s)", on, Left(end, at))
+}
+
+// Left writes how far an instant is from another: "in 92 days", "3 days ago".
+func Left(end, at time.Time) string {
 	secs := end.Unix() - at.Unix()
 	if secs < 0 {
-		return fmt.Sprintf("%s (%s ago)", on, spell(-secs))
+		return spell(-secs) + " ago"
 	}
-	return fmt.Sprintf("%s (in %s)", on, spell(secs))
+	return "in " + spell(secs)
 }
 
 // spell writes seconds in the largest unit of which there are at least two,

@@ -81,6 +81,7 @@ var Packages = []Package{
 
 	{Floor: 3, Dir: "internal/bridge", Line: "what a handover of the API server stands on and puts up: finds out whether one is possible here, does it to the kernel and the API"},
 	{Floor: 3, Dir: "internal/execute", Line: "does a plan: check, journal, back up, do, prove, close; resumes what was cut off"},
+	{Floor: 3, Dir: "internal/page", Line: "renders timelines as one HTML page that needs nothing else"},
 	{Floor: 3, Dir: "internal/publish", Line: "metrics for Prometheus, health checks; served on loopback addresses alone", May: []string{"github.com/prometheus/client_golang", "github.com/prometheus/common", "golang.org/x/net/netutil"}},
 	{Floor: 3, Dir: "internal/report", Line: "renders a timeline for people and programs, and as a calendar", May: []string{yaml, "github.com/arran4/golang-ical"}},
 	{Floor: 3, Dir: "internal/source", Line: "one look per file, one explicit list; pushes facts and what could not be seen"},

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package page
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"perennial.dev/perennial/internal/fact"
+)
+
+// plain makes safe to show what may hold anything.
+func plain[T ~string](s T) string { return fact.Text(s).String() }
+
+// longest is how much of one text is shown, in bytes: a name in a certificate may
+// have any length.
+const longest = 2000
+
+// short is a text that is safe to show and of bearable length.
+func short[T ~string](s T) string {
+	return clip(plain(s), longest)
+}
+
+func clip(text string, most int) string {
+	if len(text) <= most {
+		return text
+	}
+	cut := most
+	for !utf8.RuneStart(text[cut]) {
+		cut--
+	}
+	return fmt.Sprintf("%s … and %d more bytes", text[:cut], len(text)-cut)
+}
+
+// elide leaves the start and the end of a text that has more than most characters.
+func elide(text string, most int) string {
+	r := []rune(text)
+	if len(r) <= most {
+		return text
+	}
+	head := most / 2
+	return string(r[:head]) + "…" + string(r[len(r)-(most-head-1):])
+}
+
+func day(t time.Time) string { return t.UTC().Format(time.DateOnly) }
+
+func minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
+
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+// piece is a part of a sentence; Strong is the part that answers when.
+type piece struct {
+	Text   string
+	Strong bool
+}
+
+var (
+	instant = regexp.MustCompile(`(?:on \d{4}-\d\d-\d\d|today at \d\d:\d\d UTC) \([^()]*\)`)
+	stop    = regexp.MustCompile(`\. \p{Lu}`)
+)
+
+// sentences cuts a headline into its first sentence and the others, at most
+// longest of both.
+func sentences(headline string) (first, rest []piece) {
+	text := short(headline)
+	if at := stop.FindStringIndex(text); at != nil {
+		return pieces(text[:at[0]+1]), pieces(text[at[0]+2:])
+	}
+	return pieces(text), nil
+}
+
+func pieces(text string) []piece {
+	var all []piece
+	add := func(text string, strong bool) {
+		if text != "" {
+			all = append(all, piece{text, strong})
+		}
+	}
+	for {
+		at := instant.FindStringIndex(text)
+		if at == nil {
+			add(text, false)
+			return all
+		}
+		add(text[:at[0]], false)
+		add(strings.TrimSpace(text[at[0]:at[1]]), true)
+		text = text[at[1]:]
+	}
+}

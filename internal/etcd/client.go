@@ -8,7 +8,8 @@
 // services, on the same port (--enable-grpc-gateway, on by default;
 // server/etcdserver/api/v3rpc and server/embed/serve.go of etcd 3.5 to 3.7).
 // etcd's own client would bring gRPC, protobuf and a logger into the program
-// for a few calls.
+// for a few calls. One question old gateways do not pass on; it is asked in gRPC
+// then (hashkv.go).
 package etcd
 
 import (
@@ -128,10 +129,17 @@ func (c *Client) post(ctx context.Context, path string, request any) (io.ReadClo
 	}
 	if answer.StatusCode != http.StatusOK {
 		defer answer.Body.Close()
-		return nil, fmt.Errorf("asking etcd at %s: it answers %s (%s)", c.endpoint, answer.Status, reason(answer.Body))
+		err := fmt.Errorf("asking etcd at %s: it answers %s (%s)", c.endpoint, answer.Status, reason(answer.Body))
+		if answer.StatusCode == http.StatusNotFound {
+			err = fmt.Errorf("%w%w", err, errNoPath)
+		}
+		return nil, err
 	}
 	return answer.Body, nil
 }
+
+// errNoPath marks what the gateway does not know; its text is that of the rest.
+var errNoPath = errors.New("")
 
 // reason is what the gateway says of a call that failed. Without one it was not
 // the gateway that answered.

@@ -204,6 +204,9 @@ func (c *Client) hash(ctx context.Context, revision int64) (hash uint32, compact
 	ctx, cancel := context.WithTimeout(ctx, hashTime)
 	defer cancel()
 	body, err := c.post(ctx, "/v3/maintenance/hashkv", map[string]any{"revision": fmt.Sprint(revision)})
+	if errors.Is(err, errNoPath) {
+		return c.hashKV(ctx, revision)
+	}
 	if err != nil {
 		return 0, 0, err
 	}

@@ -36,6 +36,8 @@ var (
 		"When was last looked, in seconds since 1970.")
 	tookMetric = gauge("perennial_look_duration_seconds",
 		"How long the last look took.")
+	everyMetric = gauge("perennial_look_interval_seconds",
+		"Time between two looks, as the settings say.")
 	actsMetric = gauge("perennial_acts",
 		"1 where what is due is changed, 0 where it is only looked at.")
 	validMetric = gauge("perennial_settings_valid",
@@ -53,7 +55,7 @@ var (
 // Described is the one table of metrics, in the order of the docs.
 var Described = []Description{
 	endMetric, verdictMetric, neededMetric, plannedMetric, droppedMetric,
-	unseenMetric, successMetric, lookMetric, tookMetric,
+	unseenMetric, successMetric, lookMetric, tookMetric, everyMetric,
 	actsMetric, validMetric, stoppedMetric, changesMetric, asOfMetric, buildMetric,
 }
 

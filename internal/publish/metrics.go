@@ -32,6 +32,7 @@ type Metrics struct {
 	dropped int // of the items
 	looked  time.Time
 	took    time.Duration
+	every   time.Duration // between two looks; 0 until it is told
 	success map[string]time.Time
 	needed  map[itemKey]bool
 	planned map[string]time.Time
@@ -83,6 +84,13 @@ func (m *Metrics) Took(duration time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.took = duration
+}
+
+// Every says how much time is between two looks.
+func (m *Metrics) Every(interval time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.every = interval
 }
 
 // Changed counts a step by its verb and outcome.
@@ -232,6 +240,9 @@ func (m *Metrics) collectState(out chan<- prometheus.Metric) {
 	}
 	if m.took > 0 {
 		out <- tookMetric.of(m.took.Seconds())
+	}
+	if m.every > 0 {
+		out <- everyMetric.of(m.every.Seconds())
 	}
 	if m.valid != nil {
 		out <- validMetric.of(number(*m.valid))

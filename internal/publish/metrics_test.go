@@ -46,6 +46,7 @@ func TestMetrics(t *testing.T) {
 	m.Changed("restart", "failed")
 	m.Stopped(true)
 	m.Took(1500 * time.Millisecond)
+	m.Every(5 * time.Minute)
 	m.PersonNeeded(map[fact.ID][]string{"cp1/ca": {"CAExpires"}, "cp1/apiserver": {"SANMissing", "OpenSessions"}})
 	m.Planned(map[fact.ID]time.Time{"cp1/etcd-server": now.AddDate(0, 7, 0)})
 	m.SettingsValid(false)
@@ -87,6 +88,9 @@ perennial_line_stopped 1
 # HELP perennial_look_duration_seconds How long the last look took.
 # TYPE perennial_look_duration_seconds gauge
 perennial_look_duration_seconds 1.5
+# HELP perennial_look_interval_seconds Time between two looks, as the settings say.
+# TYPE perennial_look_interval_seconds gauge
+perennial_look_interval_seconds 300
 # HELP perennial_next_change_timestamp_seconds When something is to be changed, in seconds since 1970; what is not planned is not among them.
 # TYPE perennial_next_change_timestamp_seconds gauge
 perennial_next_change_timestamp_seconds{id="cp1/etcd-server",node="cp1"} 1.8136656e+09
@@ -238,6 +242,7 @@ func full() *publish.Metrics {
 	m := metrics()
 	m.Looked(line([]fact.Unseen{{Source: "files", What: "/a", Why: fact.Denied}}, expires("cp1/apiserver", now.AddDate(0, 0, 10)), expires("cp1/admin.conf", now.AddDate(0, 0, -1))), []string{"processes"})
 	m.Took(2 * time.Second)
+	m.Every(time.Hour)
 	m.Changed("renew", "done")
 	m.PersonNeeded(map[fact.ID][]string{"cp1/admin.conf": {"SANMissing"}})
 	m.Planned(map[fact.ID]time.Time{"cp1/apiserver": now.AddDate(0, 0, 1)})

@@ -89,16 +89,28 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // "localhost") until the context ends, and then returns nil. It returns at once,
 // with the reason, where it cannot listen there.
 func (s *Server) Serve(ctx context.Context, addr string) error {
-	listener, err := listen(ctx, addr)
+	listener, err := Listen(ctx, addr)
 	if err != nil {
-		return fmt.Errorf("listening on %s: %w", fact.Text(addr), err)
+		return err
 	}
-	return s.serve(ctx, listener)
+	return Serve(ctx, listener, "metrics", s)
 }
 
-func (s *Server) serve(ctx context.Context, listener net.Listener) error {
+// Listen listens on a loopback address (host:port, the host an address or
+// "localhost"), or says why it cannot.
+func Listen(ctx context.Context, addr string) (net.Listener, error) {
+	listener, err := listen(ctx, addr)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", fact.Text(addr), err)
+	}
+	return listener, nil
+}
+
+// Serve lets a handler answer, within the limits for whoever is on the machine,
+// until the context ends, and then returns nil.
+func Serve(ctx context.Context, listener net.Listener, what string, h http.Handler) error {
 	server := &http.Server{
-		Handler:           s,
+		Handler:           h,
 		ReadHeaderTimeout: headersTimeout, ReadTimeout: requestTimeout, WriteTimeout: answerTimeout, IdleTimeout: idleTimeout,
 		MaxHeaderBytes: requestHeaders,
 	}
@@ -106,7 +118,7 @@ func (s *Server) serve(ctx context.Context, listener net.Listener) error {
 	go func() { ended <- server.Serve(netutil.LimitListener(listener, connections)) }()
 	select {
 	case err := <-ended:
-		return fmt.Errorf("serving metrics on %s: %w", listener.Addr(), err)
+		return fmt.Errorf("serving %s on %s: %w", what, listener.Addr(), err)
 	case <-ctx.Done():
 	}
 	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), endTimeout)

@@ -155,7 +155,7 @@ func TestServeEndsWithItsContext(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- s.serve(ctx, listener) }()
+	go func() { ended <- Serve(ctx, listener, "metrics", s) }()
 
 	r, err := http.Get("http://" + listener.Addr().String() + "/healthz")
 	if err != nil {
@@ -193,7 +193,7 @@ func TestServeLimitsConnections(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- s.serve(ctx, listener) }()
+	go func() { ended <- Serve(ctx, listener, "metrics", s) }()
 	defer func() { cancel(); <-ended }()
 
 	// Each connection is answered and stays open, up to the limit.

@@ -19,6 +19,7 @@ import (
 
 	"perennial.dev/perennial/internal/agent"
 	"perennial.dev/perennial/internal/host"
+	"perennial.dev/perennial/internal/install"
 	"perennial.dev/perennial/internal/policy"
 	"perennial.dev/perennial/internal/publish"
 	"perennial.dev/perennial/internal/report"
@@ -119,7 +120,7 @@ func (t *told) after(p policy.Agent, line timeline.Timeline) error {
 	var errs []error
 	if p.Textfile != "" {
 		var text bytes.Buffer
-		errs = append(errs, t.metrics.WriteText(&text), t.machine.Publish(p.Textfile, text.Bytes(), "# HELP perennial_"))
+		errs = append(errs, t.metrics.WriteText(&text), t.machine.Publish(p.Textfile, text.Bytes(), install.MetricsBegin))
 	}
 	if p.Calendar != "" {
 		errs = append(errs, t.calendar(p.Calendar, line))
@@ -145,7 +146,7 @@ func (t *told) calendar(name string, line timeline.Timeline) error {
 	if old, err := t.machine.Published(name); err == nil && report.SameDeadlines(old, text.Bytes()) {
 		return nil
 	}
-	return t.machine.Publish(name, text.Bytes(), "BEGIN:VCALENDAR")
+	return t.machine.Publish(name, text.Bytes(), install.CalendarBegin)
 }
 
 // listen serves on an address, and no longer on the one before; empty: on none.

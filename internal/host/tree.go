@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+
+	"perennial.dev/perennial/internal/fact"
 )
 
 // RemoveTree removes a directory with everything in it, and no link out of it is
@@ -90,8 +92,18 @@ func (d *Disk) RemoveLink(name string) error {
 
 // IsDir says whether a directory is there.
 func (f *FS) IsDir(name string) bool {
+	_, is := f.Directory(name)
+	return is
+}
+
+// Directory is whose a directory is, where it is there.
+func (f *FS) Directory(name string) (meta fact.Meta, there bool) {
 	at, err := f.resolve(name)
-	return err == nil && at.info.IsDir()
+	if err != nil || !at.info.IsDir() {
+		return meta, false
+	}
+	describe(&meta, at.info)
+	return meta, true
 }
 
 // Exists says whether something is there.

@@ -40,6 +40,13 @@ const (
 	Requests = Etc + "/requests" // signing requests, where the CA's key is elsewhere
 )
 
+// What the files begin with that the agent keeps for others. A file that begins
+// otherwise is somebody else's, and left alone.
+const (
+	MetricsBegin  = "# HELP perennial_"
+	CalendarBegin = "BEGIN:VCALENDAR"
+)
+
 // Options say where and how.
 type Options struct {
 	Root          string // a file system; "/" for the running machine
@@ -179,6 +186,7 @@ func Plan(ctx context.Context, o Options) (*Installation, error) {
 	if err := i.grant(s); err != nil {
 		return nil, err
 	}
+	i.unreached(s)
 	if !o.Systemd {
 		i.Notes = append(i.Notes, withoutSystemd(s.unitOptions())...)
 		return i, nil
@@ -206,6 +214,28 @@ func (i *Installation) settings(s *site) {
 		return
 	}
 	i.add(Item{Do: Write, What: Settings, Why: "the settings; the agent only looks, until agent.act is true in them", Mode: "0644", Content: string(DefaultSettings)})
+}
+
+// unreached notes in which directories the agent will not be able to write files for
+// others: it has no rights over what is other users'.
+func (i *Installation) unreached(s *site) {
+	for _, name := range []string{s.settings.Agent.Textfile, s.settings.Agent.Calendar} {
+		dir := path.Dir(name)
+		meta, there := s.files.Directory(dir)
+		switch {
+		case name == "" || dir == unit.Cache || there && (rootWrites(meta) || s.others()):
+		case !there:
+			i.note("%s is not there, so the agent cannot write %s: make it, and run this again", fact.Text(dir), fact.Text(name))
+		default:
+			i.note("%s belongs to user %d (mode %04o), so the agent cannot write %s: give it to root, or name a file in another directory in the settings, such as %s", fact.Text(dir), meta.UID, meta.Mode, fact.Text(name), unit.Cache)
+		}
+	}
+}
+
+// rootWrites says whether root may write to a directory as its owner, and without a
+// right over the files of others.
+func rootWrites(m fact.Meta) bool {
+	return m.UID == 0 && m.Mode&0o200 != 0 || m.GID == 0 && m.UID != 0 && m.Mode&0o020 != 0 || m.Mode&0o002 != 0
 }
 
 // identify plans the agent's kubeconfig, where it is missing or due.

@@ -359,15 +359,58 @@ func TestWorker(t *testing.T) {
 	}
 }
 
-// What an installation that was cut off has left is finished before it is purged.
-func TestPurgeKeepsUnfinished(t *testing.T) {
+// What was cut off is finished before the agent goes, which would finish it.
+func TestUninstallKeepsUnfinished(t *testing.T) {
 	s := newSite(t, testnode.Options{})
 	s.does(s.plan())
 	journal := workbench.DefaultState + "/journal/journal.jsonl"
 	lines := strings.SplitAfter(string(s.Node.Read(journal)), "\n")
 	s.Node.Write(journal, 0o600, []byte(strings.Join(lines[:len(lines)-2], ""))) // without the end
-	if _, err := install.PlanRemoval(t.Context(), install.RemoveOptions{Options: s.Options, Purge: true}); err == nil || !strings.Contains(err.Error(), "cut off") {
-		t.Errorf("%v", err)
+	for _, purge := range []bool{false, true} {
+		o := install.RemoveOptions{Options: s.Options, Purge: purge}
+		if _, err := install.PlanRemoval(t.Context(), o); err == nil || !strings.Contains(err.Error(), "was cut off") {
+			t.Errorf("purge %v: %v", purge, err)
+		}
+		o.Force = true
+		if _, err := install.PlanRemoval(t.Context(), o); err != nil {
+			t.Errorf("purge %v: %v", purge, err)
+		}
+	}
+}
+
+// Of the files that are kept for others it says where none can be written, and takes
+// away those that the agent has written.
+func TestFilesForOthers(t *testing.T) {
+	s := newSite(t, testnode.Options{})
+	const metrics, calendar = "/var/lib/node_exporter/perennial.prom", "/srv/www/deadlines.ics"
+	s.Write(install.Settings, 0o644, []byte("apiVersion: perennial.dev/v1alpha1\nkind: Config\nagent: {textfile: "+metrics+", calendar: "+calendar+"}\n"))
+	s.Write(metrics, 0o644, []byte(install.MetricsBegin+"verdict\n"))
+	dir := filepath.Dir(s.Path(metrics))
+	for _, c := range []struct {
+		uid, gid int
+		mode     os.FileMode
+		said     string
+	}{
+		{12345, 12345, 0o755, "belongs to user 12345 (mode 0755)"}, {0, 0, 0o755, ""}, {12345, 0, 0o775, ""}, {12345, 12345, 0o777, ""}, {0, 0, 0o555, "belongs to user 0 (mode 0555)"}, {12345, 0, 0o755, "belongs to user 12345"},
+	} {
+		if err := errors.Join(os.Chown(dir, c.uid, c.gid), os.Chmod(dir, c.mode)); err != nil {
+			t.Fatal(err)
+		}
+		notes := ""
+		for _, n := range s.plan().Notes {
+			notes += string(n) + "\n"
+		}
+		if !strings.Contains(notes, "/srv/www is not there") || strings.Contains(notes, "belongs to user") != (c.said != "") || !strings.Contains(notes, c.said) {
+			t.Errorf("%+v: %s", c, notes)
+		}
+	}
+	s.does(s.plan())
+	s.Write(calendar, 0o644, []byte("somebody's own\n"))
+	s.Write(unit.Cache+"/deadlines.ics", 0o644, []byte(install.CalendarBegin+"\n"))
+	s.removes(false)
+	left := s.tree()
+	if left[metrics] != "" || left[unit.Cache] != "" || left[calendar] == "" {
+		t.Errorf("metrics %q, %s %q, calendar %q", left[metrics], unit.Cache, left[unit.Cache], left[calendar])
 	}
 }
 

@@ -59,10 +59,14 @@ func PlanRemoval(ctx context.Context, o RemoveOptions) (*Installation, error) {
 		return nil, err
 	}
 	i.removeTree(s, Requests, "requests for it")
+	if err := i.removeTold(ctx, s); err != nil {
+		return nil, err
+	}
+	if err := s.finished(); err != nil && !o.Force {
+		return nil, workbench.Hint(fmt.Errorf("removing the agent: %w", err), "finish it with any changing command, such as perennial renew, or add --force")
+	}
 	if o.Purge {
-		if err := i.purgeAll(s); err != nil {
-			return nil, err
-		}
+		i.purgeAll(s)
 	} else {
 		i.left(s)
 	}
@@ -154,19 +158,43 @@ func (i *Installation) removeTree(s *site, name, why string) {
 	}
 }
 
-// purgeAll takes away what tells of the past, unless something is unfinished in
-// it.
-func (i *Installation) purgeAll(s *site) error {
+// removeTold takes the files away that the agent has kept for others: what they tell
+// grows old.
+func (i *Installation) removeTold(ctx context.Context, s *site) error {
+	for _, file := range []struct{ name, begin, why string }{
+		{s.settings.Agent.Textfile, MetricsBegin, "metrics, which nobody writes any more"},
+		{s.settings.Agent.Calendar, CalendarBegin, "the calendar, which nobody writes any more"},
+	} {
+		if file.name == "" || path.Dir(file.name) == unit.Cache {
+			continue
+		}
+		data, _, err := s.files.Read(ctx, file.name, host.FileLimit)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+		case err != nil:
+			return err
+		case strings.HasPrefix(string(data), file.begin):
+			i.add(Item{Do: Remove, What: fact.Text(file.name), Why: fact.Text(file.why), before: fact.Digest(data)})
+		}
+	}
+	i.removeTree(s, unit.Cache, "files for others, which nobody writes any more")
+	return nil
+}
+
+// finished is an error where something was cut off: the agent, and its unit before the
+// kubelet, are who finishes it, from the journal and its backups.
+func (s *site) finished() error {
 	j, err := journal.Open(path.Join(workbench.DefaultState, "journal"), s.disk)
 	if err == nil && len(j.Unfinished()) > 0 {
-		err = fmt.Errorf("the plan %s was cut off, and its backups are needed to finish it", j.Unfinished()[0].ID)
+		err = fmt.Errorf("the plan %s was cut off, and has to be finished first", fact.Text(j.Unfinished()[0].ID))
 	}
-	if err != nil && !s.Force {
-		return workbench.Hint(fmt.Errorf("removing %s: %w", workbench.DefaultState, err), "finish it with any changing command, such as perennial renew, or add --force")
-	}
+	return err
+}
+
+// purgeAll takes away what tells of the past.
+func (i *Installation) purgeAll(s *site) {
 	i.removeTree(s, workbench.DefaultState, "the journal and the backups, which hold private keys")
 	i.removeTree(s, Etc, "the settings, and everything else in there")
-	return nil
 }
 
 // left says what stays.

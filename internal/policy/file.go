@@ -102,7 +102,7 @@ type keeperFile struct {
 //	  leave: [cp1/admin.conf, "*/front-proxy-*"]
 //	  listen: 127.0.0.1:9464                  # or none
 //	  textfile: /var/lib/node_exporter/perennial.prom
-//	  calendar: /var/lib/perennial/deadlines.ics
+//	  calendar: /var/cache/perennial/deadlines.ics
 func Parse(data []byte) (Policy, error) {
 	r := &reader{}
 	var f file

@@ -264,7 +264,7 @@ func TestTheAgentsSettings(t *testing.T) {
 		},
 		Restart: Restarts{APIServer: InWindow, Others: Never},
 		Leave:   []string{"cp1/admin.conf", "*/front-proxy-*"},
-		Listen:  "[::1]:9464", Textfile: "/var/lib/node_exporter/perennial.prom", Calendar: "/var/lib/perennial/state/deadlines.ics",
+		Listen:  "[::1]:9464", Textfile: "/var/lib/node_exporter/perennial.prom", Calendar: "/var/cache/perennial/deadlines.ics",
 	}
 	if !reflect.DeepEqual(p.Agent, want) {
 		t.Errorf("got  %+v\nwant %+v", p.Agent, want)

@@ -88,8 +88,8 @@ var Needs = []Need{
 	},
 	{
 		Feature: "telling: metrics and health on the loopback, a textfile and a calendar",
-		Paths:   "the directories of the two files that the settings name",
-		Without: "the file is not written, which is a warning in the log",
+		Paths:   "/var/cache/perennial, and the directories of the two files that the settings name, where they are root's",
+		Without: "the file is not written: a person is needed (FileUnwritable), in the status and as a metric",
 		parts:   works,
 	},
 }

@@ -20,6 +20,10 @@ import (
 	"perennial.dev/perennial/internal/timeline"
 )
 
+// Cache is a directory of the agent that everybody can read, for the files that it
+// keeps for others where no other directory is named.
+const Cache = "/var/cache/perennial"
+
 // The names of the units, and where they are put.
 const (
 	Dir       = "/etc/systemd/system"
@@ -229,14 +233,17 @@ func (o Options) works(p *page) {
 	p.note("Maps of BPF count against it before Linux 5.11.")
 	p.set("LimitMEMLOCK", "infinity")
 	p.gap()
-	o.directories(p)
+	o.directories(p, o.Tells)
+	p.note("For files that others read, such as a calendar.")
+	p.set("CacheDirectory", path.Base(Cache))
+	p.set("CacheDirectoryMode", "0755")
 	o.grant(p, works)
 	p.note("Ports of this node, other API servers, the kernel's own.")
 	p.set("RestrictAddressFamilies", "AF_UNIX", "AF_INET", "AF_INET6", "AF_NETLINK")
 	o.narrow(p)
 	p.note("Users' homes are hidden, but for the kubeconfigs that are kept up to date.")
 	p.set("ProtectHome", "tmpfs")
-	p.paths("BindPaths", o.homes())
+	p.paths("BindPaths", o.homes(o.Tells))
 }
 
 // finish is the unit that makes every file whole before the kubelet reads it.
@@ -254,7 +261,7 @@ func (o Options) finish() []byte {
 	p.set("MemoryMax", "256M")
 	p.set("TasksMax", "64")
 	p.gap()
-	o.directories(&p)
+	o.directories(&p, nil)
 	o.grant(&p, finishes)
 	p.note("It asks nobody but the kernel.")
 	p.set("PrivateNetwork", "yes")
@@ -262,7 +269,7 @@ func (o Options) finish() []byte {
 	p.set("IPAddressDeny", "any")
 	o.narrow(&p)
 	p.set("ProtectHome", "tmpfs")
-	p.paths("BindPaths", o.homes())
+	p.paths("BindPaths", o.homes(nil))
 	p.section("Install")
 	p.set("WantedBy", "multi-user.target")
 	return []byte(p.String())
@@ -273,8 +280,8 @@ func (o Options) finish() []byte {
 func command(program string) string { return strings.ReplaceAll(quoted(program), "$", "$$") }
 
 // directories are those that systemd makes, with a mode that only root may use,
-// and what may be written.
-func (o Options) directories(p *page) {
+// and what may be written, with what is written for others.
+func (o Options) directories(p *page, tells []string) {
 	p.set("UMask", "0077")
 	var written []string
 	for _, d := range []struct{ name, above, at string }{
@@ -290,18 +297,18 @@ func (o Options) directories(p *page) {
 	p.note("The lock is also the commands'.")
 	p.set("RuntimeDirectoryPreserve", "yes")
 	p.set("ProtectSystem", "strict")
-	p.paths("ReadWritePaths", slices.Concat(written, o.written()))
+	p.paths("ReadWritePaths", slices.Concat(written, o.written(tells)))
 }
 
 // written are the directories outside of homes that are written to.
-func (o Options) written() []string {
-	all := slices.Concat([]string{o.Etc}, o.Keeps, slices.DeleteFunc(slices.Concat(o.Copies, o.Tells), inHome))
-	return outermost(all)
+func (o Options) written(tells []string) []string {
+	all := slices.Concat([]string{o.Etc}, o.Keeps, slices.DeleteFunc(slices.Concat(o.Copies, tells), inHome))
+	return outermost(slices.DeleteFunc(all, func(p string) bool { return below(p, Cache) })) // which systemd makes
 }
 
 // homes are the directories of homes that are written to.
-func (o Options) homes() []string {
-	return outermost(slices.DeleteFunc(slices.Concat(o.Copies, o.Tells), func(p string) bool { return !inHome(p) }))
+func (o Options) homes(tells []string) []string {
+	return outermost(slices.DeleteFunc(slices.Concat(o.Copies, tells), func(p string) bool { return !inHome(p) }))
 }
 
 // outermost leaves out what lies below another, and sorts.

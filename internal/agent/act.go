@@ -30,7 +30,7 @@ func (a *Agent) act(ctx context.Context, look Look, d Decision) bool {
 	if ctx.Err() != nil {
 		return true
 	}
-	r, no := unfit(p, *d.Work)
+	r, no := unfit(p, *d.Work, a.now())
 	if err != nil {
 		if r, no = outage(p, *d.Work); !no {
 			r, no = refusal(err), true
@@ -43,7 +43,10 @@ func (a *Agent) act(ctx context.Context, look Look, d Decision) bool {
 	}
 	a.Log.Info("changing", "plan", p.ID, "what", d.what(), "steps", len(p.Steps))
 	began, approval := a.now(), a.memory.approval
-	a.used(d.For) // before it is begun: what is cut off is finished, and not done again
+	if err := a.used(d.For); err != nil { // before it is begun: what is cut off is finished, and not done again
+		a.refuse(d.Key, Refusal{Code: StateUnwritable, Why: fact.Text(oneLine(err))}, d.Ends)
+		return false
+	}
 	out, err := a.Node.Do(ctx, p, a.step)
 	if !hasBegun(out, err) {
 		if r = refusal(err); ctx.Err() == nil {
@@ -127,49 +130,58 @@ func (a *Agent) step(e execute.Event) {
 	}
 }
 
-// past reads the journal, and finishes what was cut off before anything else is
-// done. Finished: what was seen is no longer true.
-func (a *Agent) past(ctx context.Context, atWork error) (past Past, blocks []Block, finished bool) {
+// past reads the journal. Cut is a plan that was cut off and is to be finished now,
+// before anything else; a block is why nothing is begun.
+func (a *Agent) past(ctx context.Context, atWork error) (past Past, cut *Cut, block []Block) {
+	m := &a.memory
 	past, err := a.Node.Past(ctx)
 	switch {
 	case ctx.Err() != nil:
-		return past, nil, false
+		return past, nil, nil
 	case err != nil:
 		r := refusal(err)
 		a.refuse(finishing, r, time.Time{})
-		return past, []Block{{Code: r.Code, Why: string(r.Why)}}, false
-	case len(past.Unfinished) == 0:
+		return past, nil, []Block{{Code: r.Code, Why: string(r.Why)}}
+	}
+	if f := past.Failed; f != nil && m.stopped == nil && !m.resumed.answers(*f) { // its stop was not written down
+		a.stop(f.Plan, fmt.Sprintf("the plan %s ended as %s on %s", f.Plan, f.Result, f.Ended.UTC().Format(time.RFC3339)))
+	}
+	if len(past.Unfinished) == 0 {
 		a.accept(finishing)
-		return past, nil, false
+		return past, nil, nil
 	}
-	cut := past.Unfinished[0]
-	if a.memory.stopped != nil || atWork != nil || a.memory.clock.why != "" { // told already, and by a better name
-		return past, []Block{{Code: ChangeUnfinished, Why: "the plan " + cut.Plan.ID + " was cut off"}}, false
+	first := past.Unfinished[0]
+	before, refused := m.refusals[finishing]
+	switch {
+	case m.stopped != nil || atWork != nil || m.clock.Why != "": // told already, and by a better name
+		return past, nil, []Block{{Code: ChangeUnfinished, Why: "the plan " + first.Plan.ID + " was cut off"}}
+	case refused && before.Again.After(a.now()):
+		return past, nil, []Block{{Code: before.Code, Why: string(before.Why)}}
+	case !first.Own: // A person may have broken it off on purpose, and allowed what the settings do not.
+		return past, nil, []Block{a.unfinished(Refusal{Code: ChangeUnfinished, Why: fact.Text("the plan " + first.Plan.ID + " has not ended, or was cut off; a person began it, and the same command finishes it")})}
 	}
-	blocks, finished = a.finish(ctx, cut)
-	return past, blocks, finished
+	return past, &first, nil
+}
+
+// unfinished notes why a plan that was cut off is not finished now.
+func (a *Agent) unfinished(r Refusal) Block {
+	a.refuse(finishing, r, time.Time{})
+	return Block{Code: r.Code, Why: string(r.Why)}
 }
 
 // finish finishes a plan that was cut off, unless another program is at it.
-func (a *Agent) finish(ctx context.Context, cut Cut) (why []Block, finished bool) {
+// Finished: what was seen is no longer true.
+func (a *Agent) finish(ctx context.Context, s Situation, cut Cut) (why Block, finished bool) {
 	m := &a.memory
 	id := cut.Plan.ID
-	if before, refused := m.refusals[finishing]; refused && before.Again.After(a.now()) {
-		return []Block{{Code: before.Code, Why: string(before.Why)}}, false
-	}
-	refuse := func(r Refusal) ([]Block, bool) {
-		a.refuse(finishing, r, time.Time{})
-		return []Block{{Code: r.Code, Why: string(r.Why)}}, false
-	}
-	// A person may have broken it off on purpose, and allowed what the settings do not.
-	if !cut.Own {
-		return refuse(Refusal{Code: ChangeUnfinished, Why: fact.Text("the plan " + id + " has not ended, or was cut off; a person began it, and the same command finishes it")})
-	}
+	what := "finish the plan " + id
 	if m.finished == id {
 		a.stop(id, "the plan "+id+" was finished, and the journal does not say so")
-		return nil, true
+		return why, true
 	}
 	m.finished = id
+	s.Blocks = append(s.Blocks, Block{Code: ChangeUnfinished, Why: "the plan " + id + " was cut off, and is finished first"})
+	a.tell(s, Decide(s), what) // it may take long
 	a.Log.Info("finishing what was cut off", "plan", id)
 	out, err := a.Node.Finish(ctx, cut.Plan, a.step)
 	r := Refusal{}
@@ -178,14 +190,14 @@ func (a *Agent) finish(ctx context.Context, cut Cut) (why []Block, finished bool
 	}
 	switch {
 	case ctx.Err() != nil:
-		return nil, false // the next run goes on
+		return why, false // the next run goes on
 	case r.Code == Busy || r.Code == ClockSuspect || r.Code == JournalDamaged || err != nil && out.Result == "":
 		m.finished = ""
-		return refuse(r)
+		return a.unfinished(r), false
 	case err == nil && out.Result == "":
 		err = errors.New("nothing is known of its outcome")
 	}
 	a.accept(finishing)
-	a.ended(ctx, id, "finish the plan "+id, out, err)
-	return nil, true
+	a.ended(ctx, id, what, out, err)
+	return why, true
 }

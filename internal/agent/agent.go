@@ -55,12 +55,6 @@ type State interface {
 	Remove(name string) error
 }
 
-// Settings are what the owner has decided.
-type Settings struct {
-	Policy policy.Policy
-	Digest string // of the file, "sha256:<hex>"; empty: there is none
-}
-
 // Look is what was seen, and judged. The loop keeps nothing of it but the
 // timeline.
 type Look struct {
@@ -82,6 +76,16 @@ type Past struct {
 	Began []time.Time
 	// Unfinished are the plans that were cut off, in their order.
 	Unfinished []Cut
+	// Failed is the agent's last plan, where it ended otherwise than done and no
+	// person has done anything about it since; nil: it is not so.
+	Failed *Failed
+}
+
+// Failed is a plan that ended otherwise than done.
+type Failed struct {
+	Plan   string // its ID in the journal
+	Result journal.Result
+	Ended  time.Time
 }
 
 // Cut is a plan that has begun and not ended.
@@ -97,6 +101,8 @@ type Work struct {
 	// InPlace: the API server may be restarted without a standby, and the API be
 	// away meanwhile.
 	InPlace bool
+	// Until is when the window closes in which alone that is so; zero: at any time.
+	Until time.Time
 }
 
 // Publisher is told what is to be seen from outside.
@@ -117,6 +123,8 @@ type Publisher interface {
 	// force let it change what is due.
 	SettingsValid(valid bool)
 	Acts(acts bool)
+	// Every is the time between two looks.
+	Every(time.Duration)
 }
 
 // Agent is the loop with what it works with. Start it with Run or Once, one at a
@@ -134,8 +142,10 @@ type Agent struct {
 	After func(policy.Agent, timeline.Timeline) error
 	// Now is the clock on the wall; nil: time.Now.
 	Now func() time.Time
-	// Poll is how often is looked for an answer of a person (an approval, or that
-	// the line may go on) between two looks; 0: DefaultPoll.
+	// SinceBoot is a stopwatch that outlives the program; nil: host.SinceBoot.
+	SinceBoot func() (boot string, since time.Duration, err error)
+	// Poll is how often is looked for an answer of a person (an approval, that the
+	// line may go on, other settings) between two looks; 0: DefaultPoll.
 	Poll time.Duration
 	// Settle is the longest time for which a clock that was set is not believed:
 	// for as long as it was set by, by a stopwatch, and not longer than this. 0:

@@ -14,11 +14,17 @@ import (
 	"perennial.dev/perennial/internal/fact"
 )
 
-// The names of its files.
+// The names of its files. Two are written by a person's commands, the one that says
+// that the line may go on and the one that approves; the agent only reads them, so
+// that nothing that is said while it is at work is lost.
 const (
 	StatusFile   = "status.json"
+	SettingsFile = "settings.json" // the last valid ones
+	ClockFile    = "clock.json"
 	StoppedFile  = "stopped.json"
+	UsedFile     = "used.json"
 	ApprovedFile = "approved.json"
+	ResumedFile  = "resumed.json"
 )
 
 // ApprovalLasts is for how long an approval is good.
@@ -32,6 +38,12 @@ type Approval struct {
 	Until time.Time `json:"until"`
 	IDs   []string  `json:"ids,omitempty"`  // IDs, or kubeadm's names; none: all that is due
 	Used  []fact.ID `json:"used,omitempty"` // what was begun by it
+}
+
+// Used is what was begun by an approval.
+type Used struct {
+	Approved time.Time `json:"approved"` // when it was given
+	IDs      []fact.ID `json:"ids"`
 }
 
 // has says whether a task is approved. One that is not due has to be named.
@@ -72,11 +84,30 @@ func Approve(s State, status Status, names []string, now time.Time) (Approval, e
 // ErrNotStopped says that there is nothing to go on with.
 var ErrNotStopped = errors.New("resuming: the agent has not stopped changing things")
 
+// Resumed is a person's word that the line may go on after a stop.
+type Resumed struct {
+	At   time.Time `json:"at"`
+	Plan string    `json:"plan,omitempty"` // at which it had stopped; none: it was not known
+}
+
+// answers says whether it was said after a plan that failed.
+func (r Resumed) answers(f Failed) bool {
+	return r.Plan == f.Plan || r.Plan == "" && r.At.After(f.Ended)
+}
+
 // Resume lets the agent change things again. It returns why it had stopped.
-func Resume(s State) (Stop, error) {
+func Resume(s State, now time.Time) (Stop, error) {
 	var stop Stop
-	if there, err := load(s, StoppedFile, &stop); !there && err == nil {
+	there, err := load(s, StoppedFile, &stop)
+	switch {
+	case !there && err == nil:
 		return stop, ErrNotStopped
+	case err != nil: // whatever it was
+		stop = Stop{Reason: fact.Text(err.Error())}
+	}
+	// The journal tells of the failure, too: that it is answered comes first.
+	if err := save(s, ResumedFile, Resumed{At: now.UTC().Truncate(time.Second), Plan: stop.Plan}); err != nil {
+		return stop, err
 	}
 	return stop, s.Remove(StoppedFile)
 }

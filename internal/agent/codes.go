@@ -19,6 +19,7 @@ const (
 	JournalDamaged     Code = "JournalDamaged"
 	SettingsInvalid    Code = "SettingsInvalid"
 	StateUnwritable    Code = "StateUnwritable"
+	FileUnwritable     Code = "FileUnwritable"
 	ClockSuspect            = Code(finding.ClockSuspect)
 	OtherRenewer            = Code(finding.OtherRenewer)
 	ChangeUnfinished        = Code(finding.ChangeUnfinished)
@@ -46,6 +47,7 @@ var Codes = []CodeInfo{
 	{JournalDamaged, "The record of changes cannot be used, so nothing is changed.", "move the journal's directory away when nothing in it is unfinished, and tell what happened to its disk", 0},
 	{SettingsInvalid, "The settings cannot be read. Those from before stay in force; without any, it only looks.", "perennial agent config check", 0},
 	{StateUnwritable, "What the agent keeps cannot be written, so nothing is changed.", "see that there is room and that the file system can be written to: df -h /var/lib/perennial; df -i /var/lib/perennial", 0},
+	{FileUnwritable, "A file for others, with the metrics or the calendar, cannot be written. Whoever reads it sees old things, or nothing.", "give the agent a directory that belongs to root, name it in the settings, and run perennial agent install again", 0},
 	{ClockSuspect, "The clock cannot be right, or was set. Nothing is changed by it.", "set the clock right: timedatectl timesync-status", 0},
 	{OtherRenewer, "Another program renews, or changes the control plane, now.", "let it end, or end it", time.Hour},
 	{ChangeUnfinished, "A change that another program began has not ended, or was cut off. It has to be finished before anything is changed.", "perennial renew finishes it", time.Hour},

@@ -153,6 +153,9 @@ func (d *Decision) choose(ready, all []turn, s Situation) {
 		}
 		d.For, d.tasks = append(d.For, t.id), append(d.tasks, t.task)
 		work.InPlace = work.InPlace || t.inPlace
+		if compareTimes(t.until, work.Until) < 0 {
+			work.Until = t.until
+		}
 		if compareTimes(t.end, d.Ends) < 0 {
 			d.Ends = t.end
 		}

@@ -48,8 +48,8 @@ func (a *Agent) round(ctx context.Context) time.Time {
 	}
 }
 
-// sleep waits for the next turn, the next look or an answer. Not ok: the context
-// has ended.
+// sleep waits for the next turn, the next look, an answer or other settings. Not ok:
+// the context has ended.
 func (a *Agent) sleep(ctx context.Context, wake time.Time) bool {
 	d := a.memory.settings.Policy.Agent.Every
 	if !wake.IsZero() {
@@ -72,7 +72,7 @@ func (a *Agent) sleep(ctx context.Context, wake time.Time) bool {
 		case <-a.Wake:
 			return true
 		case <-tick.C:
-			if a.answered() {
+			if a.answered() || a.resettled(ctx) {
 				return true
 			}
 		}
@@ -97,12 +97,19 @@ func (a *Agent) turn(ctx context.Context) (again bool, wake time.Time) {
 	}
 	a.say(slog.LevelError, "the node cannot be looked at", "", "")
 	a.Publish.Took(time.Since(began))
-	past, blocks, finished := a.past(ctx, look.AtWork)
-	if finished || ctx.Err() != nil {
-		return finished, wake
+	past, cut, block := a.past(ctx, look.AtWork)
+	if ctx.Err() != nil {
+		return false, wake
 	}
-	s := Situation{Now: a.now(), Look: look, Agent: m.settings.Policy.Agent, Began: past.Began, Refusals: m.refusals, Blocks: append(a.blocks(look), blocks...)}
+	s := Situation{Now: a.now(), Look: look, Agent: m.settings.Policy.Agent, Began: past.Began, Approval: m.approval, Refusals: m.refusals, Blocks: append(a.blocks(look), block...)}
 	a.looked(s)
+	if cut != nil {
+		block, finished := a.finish(ctx, s, *cut)
+		if finished || ctx.Err() != nil {
+			return finished, wake
+		}
+		s.Blocks = append(s.Blocks, block)
+	}
 	return a.follow(ctx, s)
 }
 
@@ -116,7 +123,7 @@ func (a *Agent) follow(ctx context.Context, s Situation) (again bool, wake time.
 	tried := map[string]bool{} // once a look, whatever the clock does meanwhile
 	for {
 		s.Approval, s.Refusals = m.approval, m.refusals
-		d := a.tell(s, Decide(s))
+		d := a.tell(s, Decide(s), "")
 		if d.Work == nil || tried[d.Key] || ctx.Err() != nil {
 			return false, d.Wake
 		}
@@ -143,31 +150,6 @@ func (d Decision) undone(just []done) (task, bool) {
 	return task{}, false
 }
 
-// readSettings reads the settings anew. Those that cannot be read change nothing.
-func (a *Agent) readSettings(ctx context.Context) {
-	m := &a.memory
-	read, err := a.Node.Settings(ctx)
-	if ctx.Err() != nil {
-		return
-	}
-	m.invalid = ""
-	switch {
-	case err != nil:
-		m.invalid = oneLine(err)
-	case !m.known || read.Digest != m.settings.Digest:
-		m.settings, m.known = read, true
-		a.Log.Info("settings", "digest", read.Digest, "act", read.Policy.Agent.Act, "every", read.Policy.Agent.Every.String())
-	}
-	kept := "those from before stay in force"
-	if !m.known {
-		kept = "there are none from before: it only looks"
-	}
-	a.say(slog.LevelError, "the settings cannot be read", "", m.invalid, "then", kept)
-	a.Publish.SettingsValid(m.invalid == "")
-	a.Publish.Acts(m.settings.Policy.Agent.Act)
-	a.report(func(h *health) { h.valid, h.why = m.invalid == "", m.invalid })
-}
-
 // blocks are why nothing is changed, whatever is due.
 func (a *Agent) blocks(look Look) []Block {
 	m := &a.memory
@@ -175,8 +157,8 @@ func (a *Agent) blocks(look Look) []Block {
 	if m.stopped != nil {
 		all = append(all, Block{Code: LineStopped, Why: "nothing is changed since " + m.stopped.At.UTC().Format(time.RFC3339) + ": " + m.stopped.Reason.String(), Next: m.stopped.todo(), Person: true})
 	}
-	if m.clock.why != "" {
-		all = append(all, Block{Code: ClockSuspect, Why: m.clock.why, Person: true})
+	if m.clock.Why != "" {
+		all = append(all, Block{Code: ClockSuspect, Why: m.clock.Why, Person: true})
 	}
 	if why, ok := suspect(look); ok { // its item calls the person
 		all = append(all, Block{Code: ClockSuspect, Why: why})

@@ -5,6 +5,7 @@ package agent
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -51,6 +52,8 @@ type made struct {
 	broken   error // of the journal
 	files    map[string][]byte
 	ahead    time.Duration // of the node's clock before the stopwatch
+	boots    int           // how often the machine was started again
+	booted   time.Time     // when that was, by the stopwatch
 
 	plans    func(Work) (plan.Plan, error)
 	refuse   error // of Do and Finish
@@ -73,14 +76,15 @@ type madeCert struct {
 
 type madePlan struct {
 	Cut
-	ended bool
+	ended  bool
+	result journal.Result // of one that has ended; empty: done
 }
 
 func newMade(t *testing.T) *made {
 	p := policy.Default()
 	p.Agent.Act, p.Agent.Every = true, time.Hour
 	p.Agent.When.Spread = 0
-	return &made{t: t, policy: p, files: map[string][]byte{}}
+	return &made{t: t, policy: p, files: map[string][]byte{}, booted: time.Now()}
 }
 
 // turnstile lets the race detector know what the bubble's clock does: that what a
@@ -95,6 +99,14 @@ func pass() {
 func (m *made) now() time.Time {
 	pass()
 	return time.Now().Add(m.ahead)
+}
+
+// boot starts the machine again.
+func (m *made) boot() { m.boots, m.booted = m.boots+1, time.Now() }
+
+func (m *made) sinceBoot() (string, time.Duration, error) {
+	pass()
+	return fmt.Sprintf("boot-%d", m.boots), time.Since(m.booted), nil
 }
 
 // cert adds a certificate that is due at an instant, 90 days before its end.
@@ -123,8 +135,11 @@ func (c *madeCert) finding(node string) finding.Finding {
 const madeNode = "cp1"
 
 func (m *made) Settings(context.Context) (Settings, error) {
-	return Settings{Policy: m.policy, Digest: fmt.Sprintf("sha256:%d", m.version)}, m.invalid
+	return Settings{Policy: m.policy, Digest: versioned(m.version)}, m.invalid
 }
+
+// versioned is the digest of a version of the settings.
+func versioned(version int) string { return fmt.Sprintf("sha256:%064d", version) }
 
 func (m *made) Look(_ context.Context, p policy.Policy) (Look, error) {
 	m.looks++
@@ -164,6 +179,9 @@ func (m *made) Past(context.Context) (Past, error) {
 		}
 		if !e.ended {
 			p.Unfinished = append(p.Unfinished, e.Cut)
+		}
+		if p.Failed = nil; e.Own && e.result != "" {
+			p.Failed = &Failed{Plan: e.Plan.ID, Result: e.result, Ended: e.Plan.Begun}
 		}
 	}
 	return p, m.broken
@@ -233,7 +251,7 @@ func (m *made) run(ctx context.Context, number int, p plan.Plan, tell func(execu
 		out.Steps = append(out.Steps, execute.StepResult{Number: s.Number, Result: result})
 		tell(execute.Event{Step: s, Result: result, Text: "as it was told to"})
 		if out.Result = result; result != journal.Done {
-			m.past[number].ended = true
+			m.past[number].ended, m.past[number].result = true, result
 			return out, fmt.Errorf("step %d could not be proven", s.Number)
 		}
 		m.take(s)
@@ -308,6 +326,7 @@ type told struct {
 	changes map[string]int
 	planned map[fact.ID]time.Time
 	acts    bool
+	every   time.Duration
 }
 
 func (p *told) Looked(line timeline.Timeline, _ []string) { p.line = line }
@@ -318,6 +337,7 @@ func (p *told) SettingsValid(valid bool)                  { p.valid = valid }
 func (p *told) Took(time.Duration)                        {}
 func (p *told) Planned(next map[fact.ID]time.Time)        { p.planned = next }
 func (p *told) Acts(acts bool)                            { p.acts = acts }
+func (p *told) Every(every time.Duration)                 { p.every = every }
 
 // needed says whether a person is needed for a code.
 func (p *told) needed(code Code) bool {
@@ -338,16 +358,51 @@ type session struct {
 	end  func()
 }
 
+// agent is an agent for a made node, which tells and logs as the session notes.
+func (m *made) agent(s *session, with ...func(*Agent)) *Agent {
+	a := &Agent{Node: m, Publish: s.told, Log: slog.New(slog.NewTextHandler(s.log, nil)), Version: "1.2.3", Now: m.now, SinceBoot: m.sinceBoot, Poll: 365 * day}
+	for _, change := range with {
+		change(a)
+	}
+	return a
+}
+
+func (m *made) session() *session {
+	return &session{m: m, told: &told{changes: map[string]int{}}, log: &bytes.Buffer{}}
+}
+
 // start starts an agent; it is asleep when this returns.
 func (m *made) start(with ...func(*Agent)) *session {
-	s := &session{m: m, told: &told{changes: map[string]int{}}, log: &bytes.Buffer{}}
-	s.Agent = &Agent{Node: m, Publish: s.told, Log: slog.New(slog.NewTextHandler(s.log, nil)), Version: "1.2.3", Now: m.now, Poll: 365 * day}
-	for _, change := range with {
-		change(s.Agent)
-	}
+	s := m.session()
+	s.Agent = m.agent(s, with...)
+	return s.start(s.Run)
+}
+
+// timer starts an agent anew for each look, as a timer does.
+func (m *made) timer(with ...func(*Agent)) *session {
+	s := m.session()
+	return s.start(func(ctx context.Context) error {
+		for {
+			s.Agent = m.agent(s, with...)
+			if _, err := s.Once(ctx); err != nil && ctx.Err() == nil {
+				return err
+			}
+			select {
+			case <-ctx.Done():
+				return nil
+			case <-time.After(m.policy.Agent.Every):
+				pass()
+			}
+		}
+	})
+}
+
+// start runs what runs an agent.
+func (s *session) start(run func(context.Context) error) *session {
+	m := s.m
 	ctx, cancel := context.WithCancel(m.t.Context())
 	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
+	go func() { done <- run(ctx) }()
 	s.end = func() {
 		cancel()
 		if err := <-done; err != nil {
@@ -375,6 +430,9 @@ func (s *session) status() Status {
 	status, there, err := ReadStatus(s.m)
 	if !there || err != nil {
 		s.m.t.Fatalf("no status: %v", err)
+	}
+	if _, err := asWritten(s.m.t, statusSchema(s.m.t), json.RawMessage(s.m.files[StatusFile])); err != nil {
+		s.m.t.Errorf("%v\n%s", err, s.m.files[StatusFile])
 	}
 	return status
 }

@@ -106,7 +106,7 @@ func TestDecideOnARealNode(t *testing.T) {
 	if err != nil || len(planned.Steps) != len(names)+2 { // and two restarts
 		t.Errorf("%v, %d steps for %v", err, len(planned.Steps), names)
 	}
-	if r, is := unfit(planned, *d.Work); is {
+	if r, is := unfit(planned, *d.Work, noon); is {
 		t.Errorf("it is not fit: %+v", r)
 	}
 	// The kubelet made that one for itself, and makes another only when it is gone.

@@ -4,7 +4,6 @@ package agent
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
@@ -12,18 +11,19 @@ import (
 
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/finding"
-	"perennial.dev/perennial/internal/policy"
 )
 
 // memory is what the loop knows from one look to the next.
 type memory struct {
 	since    time.Time
-	settings Settings
-	known    bool   // settings were read once
+	started  time.Time // the same, by a stopwatch
+	settings inForce
 	invalid  string // why they cannot be read now
 	stopped  *Stop
 	saved    bool // the stop is written down
+	resumed  Resumed
 	approval Approval
+	heard    time.Time // when the last approval was given that was read, good or not
 	refusals map[string]Refusal
 	last     *Change
 	looked   time.Time
@@ -31,10 +31,11 @@ type memory struct {
 	// just is what was done right before this look, which has to show it.
 	just     []done
 	finished string // the plan that was finished last
-	// unwritable is why the state cannot be written.
-	unwritable string
-	said       map[string]saying
-	status     Status
+	// unwritable is why the state cannot be written, and untold why a file for others
+	// cannot.
+	unwritable, untold string
+	said               map[string]saying
+	status             Status
 }
 
 // What is said again and again, and of various things.
@@ -42,6 +43,8 @@ const (
 	needed  = "a person is needed"
 	notDone = "not done"
 	looked  = "looked"
+	// unreadable: they are not valid, or cannot be read.
+	unreadable = "the settings cannot be read"
 )
 
 // saying is what was last said of a matter, so that it is not said at each look.
@@ -79,7 +82,11 @@ func (a *Agent) say(level slog.Level, msg, about, why string, attrs ...any) {
 // again does not say again what that one has said.
 func (a *Agent) begin(again bool) {
 	m := &a.memory
-	*m = memory{since: a.now().UTC().Truncate(time.Second), refusals: map[string]Refusal{}, said: map[string]saying{}, settings: observing()}
+	*m = memory{since: a.now().UTC().Truncate(time.Second), started: time.Now(), refusals: map[string]Refusal{}, said: map[string]saying{}}
+	var err error
+	if m.settings, err = recall(a.Node); err != nil {
+		a.Log.Warn("starting without the settings from before", "why", err.Error())
+	}
 	var before Status
 	if there, err := load(a.Node, StatusFile, &before); err != nil {
 		a.Log.Warn("starting without what was known before", "why", err.Error())
@@ -95,16 +102,10 @@ func (a *Agent) begin(again bool) {
 			m.said[matter(notDone, key)] = saying{string(r.Why), time.Now()}
 		}
 		m.said[matter(looked, "")] = saying{before.Headline, time.Now()}
+		m.said[matter(unreadable, "")] = saying{string(before.Settings.Error), time.Now()}
 	}
 	a.startClock(before.At)
 	a.report(func(h *health) { h.turned, h.every = time.Now(), m.settings.Policy.Agent.Every })
-}
-
-// observing are the settings before any could be read.
-func observing() Settings {
-	p := policy.Default()
-	p.Agent.Act = false
-	return Settings{Policy: p}
 }
 
 func (a *Agent) now() time.Time {
@@ -130,18 +131,38 @@ func (a *Agent) answers(now time.Time) {
 	case m.stopped != nil:
 		m.saved = save(a.Node, StoppedFile, m.stopped) == nil
 	}
-	before := m.approval.At
-	m.approval = Approval{}
-	if _, err := load(a.Node, ApprovedFile, &m.approval); err != nil {
-		a.say(slog.LevelError, "the approval cannot be read", "", err.Error())
-		m.approval = Approval{}
+	m.resumed = Resumed{}
+	if _, err := load(a.Node, ResumedFile, &m.resumed); err != nil { // then it is asked again
+		a.say(slog.LevelError, "that it was resumed cannot be read", "", err.Error())
 	}
-	if !m.approval.At.IsZero() && !m.approval.At.Equal(before) {
-		a.Log.Info("approved", "ids", m.approval.IDs, "until", m.approval.Until)
+	a.hear(now)
+}
+
+// hear reads the approval that is good now. Its file is the person's alone: what was
+// begun by it stands in another.
+func (a *Agent) hear(now time.Time) {
+	m := &a.memory
+	var read Approval
+	why := ""
+	if _, err := load(a.Node, ApprovedFile, &read); err != nil {
+		read, why = Approval{}, err.Error()
 	}
-	if !m.approval.Until.IsZero() && !now.Before(m.approval.Until) {
-		m.approval = Approval{}
-		_ = a.Node.Remove(ApprovedFile) // it is no longer good anyway
+	a.say(slog.LevelError, "the approval cannot be read", "", why)
+	fresh := !read.At.Equal(m.heard)
+	m.heard, m.approval = read.At, Approval{}
+	if read.At.IsZero() || !now.Before(read.Until) {
+		return
+	}
+	var used Used
+	if _, err := load(a.Node, UsedFile, &used); err != nil {
+		a.say(slog.LevelError, "what was begun by the approval cannot be read", "", err.Error())
+		return // rather too little than twice
+	}
+	if m.approval = read; used.Approved.Equal(read.At) {
+		m.approval.Used = used.IDs
+	}
+	if fresh {
+		a.Log.Info("approved", "ids", read.IDs, "until", read.Until)
 	}
 }
 
@@ -155,7 +176,7 @@ func (a *Agent) answered() bool {
 	}
 	var approval Approval
 	there, err := load(a.Node, ApprovedFile, &approval)
-	return there && err == nil && !approval.At.Equal(m.approval.At)
+	return there && err == nil && !approval.At.Equal(m.heard)
 }
 
 // stop ends all changing until a person has looked.
@@ -211,22 +232,19 @@ func suspect(l Look) (string, bool) {
 
 // unused takes back that something was begun by an approval.
 func (a *Agent) unused(before Approval) {
-	if m := &a.memory; m.approval.At.Equal(before.At) && !before.At.IsZero() {
+	if m := &a.memory; !before.At.IsZero() {
 		m.approval = before
-		_ = save(a.Node, ApprovedFile, before) // what is there says that it was used: rather too little
+		_ = save(a.Node, UsedFile, Used{Approved: before.At, IDs: before.Used}) // what is there says that it was used: rather too little
 	}
 }
 
-// used notes what is begun by an approval.
-func (a *Agent) used(ids []fact.ID) {
+// used notes what is begun by an approval. What could not be noted would be done
+// twice.
+func (a *Agent) used(ids []fact.ID) error {
 	m := &a.memory
 	if m.approval.At.IsZero() {
-		return
+		return nil
 	}
 	m.approval.Used = append(slices.Clone(m.approval.Used), ids...)
-	if err := save(a.Node, ApprovedFile, m.approval); err != nil {
-		m.approval = Approval{} // rather too little than twice
-		err = fmt.Errorf("%w; %w", err, a.Node.Remove(ApprovedFile))
-		a.say(slog.LevelError, "the state cannot be written", "", err.Error())
-	}
+	return save(a.Node, UsedFile, Used{Approved: m.approval.At, IDs: m.approval.Used})
 }

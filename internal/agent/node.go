@@ -22,6 +22,7 @@ import (
 	"perennial.dev/perennial/internal/policy"
 	"perennial.dev/perennial/internal/release"
 	"perennial.dev/perennial/internal/source"
+	"perennial.dev/perennial/internal/unit"
 	"perennial.dev/perennial/internal/workbench"
 )
 
@@ -107,18 +108,33 @@ func (m *Machine) Past(context.Context) (Past, error) {
 		return Past{}, err
 	}
 	defer b.Close()
-	var past Past
-	for _, p := range b.Journal.Plans() {
-		var of struct{ By string }
+	return pastOf(b.Journal.Plans()), nil
+}
+
+// pastOf reads what the plans of a journal say, which come in their order.
+func pastOf(plans []journal.Plan) (past Past) {
+	var failed map[fact.ID]bool // what the plan was about that failed
+	for _, p := range plans {
+		var of plan.Plan
 		own := json.Unmarshal(p.Content, &of) == nil && of.By == plan.ByAgent
-		if own && len(p.Steps) > 0 {
-			past.Began = append(past.Began, p.Begun)
+		about := func(s plan.Step) bool { return failed[s.ID] }
+		switch {
+		case own && len(p.Steps) > 0:
+			past.Began, past.Failed = append(past.Began, p.Begun), nil
+			if p.Result != "" && p.Result != journal.Done && p.UndoneBy == "" {
+				past.Failed, failed = &Failed{Plan: p.ID, Result: p.Result, Ended: p.Ended}, map[fact.ID]bool{}
+				for _, s := range of.Steps {
+					failed[s.ID] = true
+				}
+			}
+		case !own && p.Result == journal.Done && slices.ContainsFunc(of.Steps, about):
+			past.Failed = nil // a person has done something about it
 		}
 		if p.Result == "" {
 			past.Unfinished = append(past.Unfinished, Cut{Plan: p, Own: own})
 		}
 	}
-	return past, nil
+	return past
 }
 
 // Plan implements Node. It looks again, at what only a change needs, too.
@@ -251,7 +267,14 @@ func (m *Machine) Remove(name string) error {
 // directory could lead the name to any file of the machine.
 func (m *Machine) Publish(name string, data []byte, begins string) error {
 	as := host.Access{Mode: 0o644, UID: host.Private().UID, GID: host.Private().GID}
-	return m.disk(func(d *host.Disk) error { return put(d, name, data, as, begins) })
+	return m.disk(func(d *host.Disk) error {
+		if path.Dir(name) == unit.Cache { // which the service manager makes, where there is one
+			if err := d.MakeShared(unit.Cache); err != nil {
+				return err
+			}
+		}
+		return put(d, name, data, as, begins)
+	})
 }
 
 // Published is what such a file holds; fs.ErrNotExist where there is none.

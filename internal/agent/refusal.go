@@ -4,6 +4,7 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -59,7 +60,7 @@ func hasBegun(out execute.Outcome, err error) bool {
 }
 
 // unfit is why a plan is not done unattended, however it came about.
-func unfit(p plan.Plan, w Work) (Refusal, bool) {
+func unfit(p plan.Plan, w Work, now time.Time) (Refusal, bool) {
 	if len(p.Steps) == 0 {
 		why := "there is nothing to do"
 		for _, n := range p.Notes {
@@ -72,7 +73,27 @@ func unfit(p plan.Plan, w Work) (Refusal, bool) {
 			return Refusal{Code: RestartForbidden, Why: fact.Text(s.Stop.Component + " is not restarted while nobody watches")}, true
 		}
 	}
-	return outage(p, w)
+	if r, no := outage(p, w); no {
+		return r, true
+	}
+	return tooShort(p, w, now)
+}
+
+// tooShort is a refusal where the window, in which alone the API may be away, closes
+// before that is surely over: twice what is estimated, and a minute for what comes
+// before it.
+func tooShort(p plan.Plan, w Work, now time.Time) (Refusal, bool) {
+	if !p.Decision.Away() || w.Until.IsZero() {
+		return Refusal{}, false
+	}
+	left, takes := w.Until.Sub(now), time.Minute+2*p.Decision.Outage.Most.Duration
+	if left >= takes {
+		return Refusal{}, false
+	}
+	return Refusal{
+		Code: Refused, Why: fact.Text(fmt.Sprintf("the window closes in %s, and the API may be away for longer: %s are kept for it", max(left, 0).Round(time.Second), takes.Round(time.Second))),
+		Next: "perennial agent approve does it now; or make the window longer, in the settings",
+	}, true
 }
 
 // outage is a refusal where the API would be away and that is not allowed now.
@@ -94,6 +115,7 @@ const longest = time.Hour
 // again continues a refusal from the one before. What is too late soon is tried
 // more often.
 func (r Refusal) again(before Refusal, known bool, now time.Time, every time.Duration, ends time.Time) Refusal {
+	now = now.UTC().Truncate(time.Second)
 	r.Since, r.Tries, r.Last = now, 1, now
 	if known {
 		r.Since, r.Tries = before.Since, before.Tries+1

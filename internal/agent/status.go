@@ -4,6 +4,7 @@ package agent
 
 import (
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -46,12 +47,15 @@ type Status struct {
 type SettingsStatus struct {
 	Act    bool      `json:"act"`              // it changes what is due
 	Digest string    `json:"digest,omitempty"` // of the file; absent: there is none
+	Since  time.Time `json:"since,omitzero"`   // in force; absent: none were ever valid, and it only looks
 	Error  fact.Text `json:"error,omitempty"`  // why the file cannot be read; then those from before are in force
 }
 
-// Silent says whether no agent has looked for longer than one that runs would take.
+// Silent says whether no agent has looked for longer than one that runs would take: for
+// three times the time between two looks, and an hour at least, which a change may
+// take. The alert PerennialAgentSilent goes by the same.
 func (s Status) Silent(now time.Time) bool {
-	return now.Sub(s.Looked) > 3*s.Every.Duration+10*time.Minute
+	return now.Sub(s.Looked) > max(3*s.Every.Duration, changeLimit)
 }
 
 // Exit is the exit code that a status calls for.
@@ -83,24 +87,54 @@ func (a *Agent) looked(s Situation) {
 }
 
 // tell writes the decision down and publishes it. Nothing is begun that could not
-// be written down.
-func (a *Agent) tell(s Situation, d Decision) Decision {
+// be written down. Doing is what is being done instead of it; empty: nothing is.
+func (a *Agent) tell(s Situation, d Decision, doing string) Decision {
 	m := &a.memory
 	if m.invalid != "" {
-		p := person(SettingsInvalid, s.id("agent"), m.invalid)
-		d.Person = append([]Person{p}, d.Person...)
+		d.Person = slices.Insert(d.Person, 0, person(SettingsInvalid, s.id("agent"), m.invalid))
 	}
-	m.status = a.status(s, d)
-	err := save(a.Node, StatusFile, m.status)
-	m.unwritable = ""
-	if err != nil {
-		m.unwritable = oneLine(err)
+	if d.Work != nil {
+		doing = d.what()
+	}
+	a.write(s, d, doing)
+	if why := a.after(s); why != m.untold {
+		m.untold = why
+		a.write(s, d, doing)
+		_ = a.after(s) // one of the files may tell of the other
+		a.say(slog.LevelError, "a file for others cannot be written", "", why)
+	}
+	if m.unwritable != "" {
 		d.Work, d.For = nil, nil
-		d.Person = append([]Person{person(StateUnwritable, s.id("agent"), m.unwritable)}, d.Person...)
-		m.status = a.status(s, d)
+	}
+	return d
+}
+
+// after lets the files for others be written, and says why one could not be.
+func (a *Agent) after(s Situation) (why string) {
+	if a.After == nil {
+		return ""
+	}
+	if err := a.After(s.Agent, s.Look.Timeline); err != nil {
+		return oneLine(err)
+	}
+	return ""
+}
+
+// write writes the status, and publishes what it says.
+func (a *Agent) write(s Situation, d Decision, doing string) {
+	m := &a.memory
+	people := slices.Clone(d.Person)
+	if m.untold != "" {
+		people = append(people, person(FileUnwritable, s.id("agent"), m.untold))
+	}
+	m.status, m.unwritable = a.status(s, d, people, doing), ""
+	if err := save(a.Node, StatusFile, m.status); err != nil {
+		m.unwritable = oneLine(err)
+		people = slices.Insert(people, 0, person(StateUnwritable, s.id("agent"), m.unwritable))
+		m.status = a.status(s, d, people, "")
 	}
 	a.say(slog.LevelError, "the state cannot be written", "", m.unwritable)
-	a.call(d.Person)
+	a.call(people)
 	planned := map[fact.ID]time.Time{}
 	for _, n := range d.Next {
 		if first, known := planned[n.ID]; !n.At.IsZero() && (!known || n.At.Before(first)) {
@@ -108,14 +142,6 @@ func (a *Agent) tell(s Situation, d Decision) Decision {
 		}
 	}
 	a.Publish.Planned(planned)
-	if a.After != nil {
-		why := ""
-		if err := a.After(s.Agent, s.Look.Timeline); err != nil {
-			why = err.Error()
-		}
-		a.say(slog.LevelError, "a file for others cannot be written", "", why)
-	}
-	return d
 }
 
 // call publishes for what a person is needed, and logs what is new or over.
@@ -137,17 +163,14 @@ func (a *Agent) call(people []Person) {
 // about is what a person is needed for, in one word.
 func (p Person) about() string { return string(p.Code) + " " + string(p.ID) }
 
-func (a *Agent) status(s Situation, d Decision) Status {
+func (a *Agent) status(s Situation, d Decision, people []Person, doing string) Status {
 	m := &a.memory
 	out := Status{
 		APIVersion: finding.APIVersion, Kind: StatusKind, Version: a.Version, Node: fact.Text(s.Look.Node),
 		Since: m.since, At: a.now().UTC().Truncate(time.Second), Looked: m.looked, Every: plan.Span{Duration: s.Agent.Every},
-		Settings: SettingsStatus{Act: s.Agent.Act, Digest: m.settings.Digest, Error: fact.Text(m.invalid)},
-		Stopped:  m.stopped, Next: append([]Next{}, d.Next...), Person: append([]Person{}, d.Person...), Refusals: s.Refusals, Last: m.last,
+		Settings: SettingsStatus{Act: s.Agent.Act, Digest: m.settings.Digest, Since: m.settings.since, Error: fact.Text(m.invalid)}, Doing: doing,
+		Stopped: m.stopped, Next: append([]Next{}, d.Next...), Person: append([]Person{}, people...), Refusals: s.Refusals, Last: m.last,
 		Headline: s.Look.Timeline.Headline, Verdict: s.Look.Timeline.Verdict, ExitCode: s.Look.Timeline.ExitCode,
-	}
-	if d.Work != nil {
-		out.Doing = d.what()
 	}
 	if !m.approval.At.IsZero() {
 		approval := m.approval

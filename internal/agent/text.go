@@ -18,7 +18,7 @@ func (s Status) Write(out io.Writer, now time.Time) error {
 	w := &strings.Builder{}
 	fmt.Fprintf(w, "%s\n%s\n", s.first(now), s.Headline)
 	if s.Settings.Error != "" {
-		fmt.Fprintf(w, "\nThe settings cannot be read: %s\n", s.Settings.Error)
+		fmt.Fprintf(w, "\nThe settings cannot be read: %s\n  in force  %s\n", s.Settings.Error, s.Settings.inForce())
 	}
 	if s.Stopped != nil {
 		fmt.Fprintf(w, "\nStopped since %s: nothing is changed any more.\n  why  %s\n  do   %s\n", stamp(s.Stopped.At), s.Stopped.Reason, s.Stopped.todo())
@@ -43,6 +43,17 @@ func (s Status) Write(out io.Writer, now time.Time) error {
 	}
 	_, err := io.WriteString(out, w.String())
 	return err
+}
+
+// inForce says which settings are in force while the file cannot be read.
+func (s SettingsStatus) inForce() string {
+	switch {
+	case s.Since.IsZero():
+		return "the defaults, with which it only looks: none were ever valid"
+	case s.Digest == "":
+		return "the defaults, since " + stamp(s.Since) + ", when there was no file"
+	}
+	return fmt.Sprintf("those of %s, since %s", fact.Text(s.Digest), stamp(s.Since))
 }
 
 // first says who it is and whether it is alive.

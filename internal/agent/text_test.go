@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/finding"
 	"perennial.dev/perennial/internal/journal"
 	"perennial.dev/perennial/internal/plan"
@@ -24,9 +25,10 @@ var update = flag.Bool("update", false, "write the golden files")
 func fixture() Status {
 	return Status{
 		APIVersion: finding.APIVersion, Kind: StatusKind, Version: "1.2.3", Node: madeNode, Since: noon.Add(-day), At: noon, Looked: noon.Add(-time.Second), Every: plan.Span{Duration: 5 * time.Minute},
-		Settings: SettingsStatus{Act: true, Digest: "sha256:0123", Error: "reading the settings /etc/perennial/config.yaml: line 7, column 3: agent.when.zone: no such zone"},
+		Settings: SettingsStatus{Act: true, Digest: "sha256:" + strings.Repeat("01", 32), Since: noon.Add(-2 * day), Error: "reading the settings /etc/perennial/config.yaml: line 7, column 3: agent.when.zone: no such zone"},
 		Stopped:  &Stop{At: noon.Add(-time.Hour), Reason: "renew apiserver: step 1 could not be proven: the port\x1b[31m answers nothing", Plan: "20270811-110000-abcd", Next: "perennial history show PLAN tells what was done; perennial agent resume goes on"},
-		Approval: &Approval{At: noon, Until: noon.Add(time.Hour), IDs: []string{"apiserver", "cp1/etcd-peer"}},
+		Approval: &Approval{At: noon, Until: noon.Add(time.Hour), IDs: []string{"apiserver", "cp1/etcd-peer"}, Used: []fact.ID{"cp1/etcd-peer"}},
+		Doing:    "renew etcd-peer",
 		Next: []Next{
 			{What: "renew cp1/etcd-peer", ID: "cp1/etcd-peer", Due: noon.Add(-day), End: noon.Add(80 * day), At: noon.Add(14 * time.Hour), Why: "the next window opens then"},
 			{What: "renew cp1/apiserver", ID: "cp1/apiserver", Due: noon.Add(10 * day), End: noon.Add(100 * day), At: noon.Add(10 * day)},
@@ -37,7 +39,7 @@ func fixture() Status {
 			{Code: LineStopped, ID: "cp1/agent", Why: "nothing is changed since 2027-08-11T11:00:00Z: a step could not be proven", Next: "perennial agent resume goes on"},
 			{Code: "CAExpires", ID: "cp1/ca", Why: "the CA ends", Next: "perennial explain CAExpires"},
 		},
-		Refusals: map[string]Refusal{"renew": {Code: Busy, Why: "process 7 is at work", Since: noon.Add(-time.Hour), Last: noon, Again: noon.Add(time.Hour), Tries: 4}},
+		Refusals: map[string]Refusal{"renew": {Code: Busy, Why: "process 7 is at work", Next: "let it end", Since: noon.Add(-time.Hour), Last: noon, Again: noon.Add(time.Hour), Tries: 4, Several: true}},
 		Last:     &Change{Plan: "20270811-110000-abcd", What: "renew apiserver", Result: journal.Failed, Ended: noon.Add(-time.Hour), Why: "step 1 could not be proven"},
 		Headline: "This cluster stops working on 2027-10-30 (in 80 days): etcd's peer certificate expires.", Verdict: policy.Due, ExitCode: 10,
 	}
@@ -45,6 +47,7 @@ func fixture() Status {
 
 func TestStatusGoldens(t *testing.T) {
 	quiet := fixture()
+	quiet.Doing = ""
 	quiet.Stopped, quiet.Approval, quiet.Person, quiet.Refusals, quiet.Settings.Error, quiet.Next = nil, nil, []Person{}, nil, "", fixture().Next[:2]
 	quiet.Last = &Change{Plan: "20270811-110000-abcd", What: "renew apiserver", Result: journal.Done, Ended: noon.Add(-time.Hour)}
 	first := Status{Node: madeNode, Looked: noon, Every: quiet.Every, Headline: "Nothing that stops working was found."}
@@ -99,14 +102,16 @@ func TestExit(t *testing.T) {
 		after  time.Duration
 		want   int
 	}{
-		"what the timeline says": {func(s *Status) { s.Person, s.Stopped = nil, nil }, 0, 10},
-		"overdue":                {func(s *Status) { s.Person, s.Stopped, s.ExitCode = nil, nil, 11 }, 0, 11},
-		"unseen":                 {func(s *Status) { s.Person, s.Stopped, s.ExitCode = nil, nil, 12 }, 0, 12},
-		"a person":               {func(s *Status) { s.Stopped = nil }, 0, 13},
-		"a person, and overdue":  {func(s *Status) { s.Stopped, s.ExitCode = nil, 11 }, 0, 13},
-		"stopped":                {func(s *Status) { s.Person = nil }, 0, 13},
-		"just not silent":        {func(s *Status) { s.Person, s.Stopped = nil, nil }, 25*time.Minute - time.Second, 10},
-		"silent":                 {func(*Status) {}, 25 * time.Minute, 1},
+		"what the timeline says":                 {func(s *Status) { s.Person, s.Stopped = nil, nil }, 0, 10},
+		"overdue":                                {func(s *Status) { s.Person, s.Stopped, s.ExitCode = nil, nil, 11 }, 0, 11},
+		"unseen":                                 {func(s *Status) { s.Person, s.Stopped, s.ExitCode = nil, nil, 12 }, 0, 12},
+		"a person":                               {func(s *Status) { s.Stopped = nil }, 0, 13},
+		"a person, and overdue":                  {func(s *Status) { s.Stopped, s.ExitCode = nil, 11 }, 0, 13},
+		"stopped":                                {func(s *Status) { s.Person = nil }, 0, 13},
+		"just not silent":                        {func(s *Status) { s.Person, s.Stopped = nil, nil }, 55 * time.Minute, 10},
+		"silent":                                 {func(*Status) {}, time.Hour, 1},
+		"just not silent, where it looks seldom": {func(s *Status) { s.Person, s.Stopped, s.Every = nil, nil, plan.Span{Duration: 6 * time.Hour} }, 17 * time.Hour, 10},
+		"silent, where it looks seldom":          {func(s *Status) { s.Every.Duration = 6 * time.Hour }, 18*time.Hour + time.Minute, 1},
 	} {
 		s := fixture()
 		c.change(&s)

@@ -20,6 +20,7 @@ type turn struct {
 	why     string    // why not now; empty: it is its turn, or as soon as it is due
 	outside bool      // no window is open then
 	inPlace bool      // the API may be away for it
+	until   time.Time // by when that has to be over; zero: at any time
 	person  *Person   // who is needed for it
 }
 
@@ -46,7 +47,7 @@ func (s Situation) turn(t task) turn {
 		r.need(s, RestartForbidden, "")
 		return r
 	default:
-		r.inPlace = may.inPlace
+		r.inPlace, r.until = may.inPlace, may.until
 		s.schedule(&r, may)
 	}
 	s.hold(&r, may)
@@ -104,15 +105,16 @@ func (s Situation) hold(r *turn, may permission) {
 
 // permission is what the settings say of the restarts that a task needs.
 type permission struct {
-	never    string // why they are not allowed at all
-	inWindow bool   // only while a maintenance window is open
-	inPlace  bool   // the API may be away now
-	better   bool   // when a window opens, more is allowed than before
+	never    string    // why they are not allowed at all
+	inWindow bool      // only while a maintenance window is open
+	inPlace  bool      // the API may be away now
+	better   bool      // when a window opens, more is allowed than before
+	until    time.Time // when the window closes by which alone it may; zero: at any time
 }
 
 func (s Situation) may(t task) permission {
 	var p permission
-	_, open := s.Agent.When.Open(s.Now)
+	until, open := s.Agent.When.Open(s.Now)
 	windows := len(s.Agent.When.Windows) > 0 // without one, nothing says when an outage is fine
 	for _, component := range t.means.Restarts {
 		allowed := s.Agent.Restart.Others
@@ -123,8 +125,11 @@ func (s Situation) may(t task) permission {
 		case allowed == policy.Never, allowed == "":
 			p.never = fmt.Sprintf("the settings never allow to restart %s", component)
 		case component == layout.APIServer:
-			p.inPlace = allowed == policy.Always || allowed == policy.InWindow && windows && open
 			p.better = allowed == policy.InWindow && windows
+			p.inPlace = allowed == policy.Always || p.better && open
+			if p.better && open {
+				p.until = until
+			}
 		case allowed == policy.InWindow && !windows:
 			p.never = fmt.Sprintf("%s may be restarted in a maintenance window only, and the settings have none", component)
 		case allowed == policy.InWindow:

@@ -236,8 +236,8 @@ func TestApprove(t *testing.T) {
 		m.certs[1].end = m.now().Add(50 * day)
 		wait(t, "2027-08-11T15:00:00Z")
 		compare(t, m.changed[3:])
-		if _, there := m.files[ApprovedFile]; there {
-			t.Error("an approval that has run out is still there")
+		if s := a.status(); s.Approval != nil {
+			t.Errorf("an approval that has run out is in force: %+v", s.Approval)
 		}
 	})
 }

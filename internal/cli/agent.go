@@ -162,7 +162,7 @@ until a person has looked. This says that one has.`,
 			if err != nil {
 				return err
 			}
-			stop, err := agent.Resume(m)
+			stop, err := agent.Resume(m, s.Now())
 			if err != nil {
 				return err
 			}

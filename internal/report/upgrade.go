@@ -203,8 +203,14 @@ func (v *view) detail(name, text string) {
 		return
 	}
 	lead := strings.Repeat(" ", impactRoom) + pad(name+":", impactRoom)
-	for line := range strings.Lines(text) { // a diff has several
-		for _, l := range wrap(plain(strings.TrimRight(line, "\r\n")), v.room(2*impactRoom)) {
+	for line := range strings.Lines(text) { // a diff has several, whose columns count
+		line = plain(strings.TrimRight(line, "\r\n"))
+		if strings.HasPrefix(line, "+ ") || strings.HasPrefix(line, "- ") || strings.HasPrefix(line, "  ") {
+			v.line(lead + line)
+			lead = strings.Repeat(" ", 2*impactRoom)
+			continue
+		}
+		for _, l := range wrap(line, v.room(2*impactRoom)) {
 			v.line(lead + l)
 			lead = strings.Repeat(" ", 2*impactRoom)
 		}

@@ -307,3 +307,21 @@ func BenchmarkJSON(b *testing.B) {
 		}
 	}
 }
+
+// The columns of a diff count: it is printed as it is, at any width.
+func TestDiffsKeepTheirColumns(t *testing.T) {
+	f := object("1.37", finding.Changes, "v1", "Pod", "p", "p.yaml", 1)
+	f.Fix = "set it in the template:\n+ securityContext:\n+   seccompProfile:\n+     type: RuntimeDefault\n  containers: []"
+	tl := timeline.Build([]finding.Finding{f}, nil, policy.Default(), time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC), timeline.Envelope{Upgrade: &timeline.Way{Way: rules.Way{From: 36, To: 37}}})
+	for _, width := range []int{0, 40} {
+		var b bytes.Buffer
+		if err := Timeline(&b, FormatTable, tl, Options{Width: width}); err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range strings.Split(f.Fix, "\n")[1:] {
+			if want := "\n" + strings.Repeat(" ", 2*impactRoom) + line + "\n"; !strings.Contains(b.String(), want) {
+				t.Errorf("at a width of %d there is no %q in\n%s", width, want, b.String())
+			}
+		}
+	}
+}

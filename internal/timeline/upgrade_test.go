@@ -121,9 +121,11 @@ func TestUpgradeOfANodeWithDates(t *testing.T) {
 	}
 }
 
-// An object may hold many settings: its name alone does not tell which is meant.
-func TestTitlesOfSettingsInObjects(t *testing.T) {
+// The name of an object alone does not tell which of its settings or rules is meant.
+func TestTitlesOfWhatIsInObjects(t *testing.T) {
 	config := &finding.Object{APIVersion: "kubelet.config.k8s.io/v1beta1", Kind: "KubeletConfiguration"}
+	hook := &finding.Object{APIVersion: "admissionregistration.k8s.io/v1", Kind: "ValidatingWebhookConfiguration", Name: "hook"}
+	oldHook := &finding.Object{APIVersion: "admissionregistration.k8s.io/v1beta1", Kind: "ValidatingWebhookConfiguration", Name: "hook"}
 	pod := &finding.Object{APIVersion: "v1", Kind: "Pod", Namespace: "shop", Name: "kubelet-gate-X"}
 	for _, c := range []struct {
 		finding.Finding
@@ -133,6 +135,10 @@ func TestTitlesOfSettingsInObjects(t *testing.T) {
 			"the feature gate CSIMigration of the kubelet in kubelet.config.k8s.io/v1beta1 KubeletConfiguration is no longer known"},
 		{finding.Finding{Code: finding.ConfigKindRemoved, ID: "manifest/kubelet.config.k8s.io/KubeletConfiguration/-/-/kubelet-config-KubeletConfiguration", Object: config},
 			"kubelet.config.k8s.io/v1beta1 KubeletConfiguration is in a version that is no longer read"},
+		{finding.Finding{Code: finding.APIRemoved, ID: "cluster/ValidatingWebhookConfiguration/-/hook", Object: hook},
+			"admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration hook has a rule for a version that is no longer served"},
+		{finding.Finding{Code: finding.APIRemoved, ID: "cluster/ValidatingWebhookConfiguration/-/hook", Object: oldHook},
+			"admissionregistration.k8s.io/v1beta1 ValidatingWebhookConfiguration hook is no longer served"},
 		{finding.Finding{Code: finding.VolumePluginRemoved, ID: "cluster/Pod/shop/kubelet-gate-X", Object: pod},
 			"v1 Pod shop/kubelet-gate-X has a volume that can no longer be mounted"},
 	} {

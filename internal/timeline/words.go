@@ -151,7 +151,7 @@ func phraseOf(i Item) string {
 // title says what happens, or has happened, as half a sentence.
 func title(i Item, at time.Time) string {
 	phrase := phraseOf(i)
-	if format, ok := upgradeClauses[i.Code]; ok {
+	if format := upgradeClause(i); format != "" {
 		return strings.ReplaceAll(format, "%s", phrase)
 	}
 	for _, c := range clauses {

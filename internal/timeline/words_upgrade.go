@@ -63,7 +63,7 @@ var upgradeClauses = map[finding.Code]string{
 // components are what people call them.
 var components = map[string]string{
 	"kube-apiserver": "the API server", "kube-controller-manager": "the controller manager", "kube-scheduler": "the scheduler",
-	"kubelet": "the kubelet", "kube-proxy": "kube-proxy", "etcd": "etcd",
+	"kubelet": "the kubelet", "kube-proxy": "kube-proxy", "etcd": "etcd", "kubeadm": "kubeadm",
 }
 
 // parts are what belongs to a component, by the word in the ID
@@ -96,6 +96,25 @@ func partPhrase(id fact.ID) (string, bool) {
 		return fmt.Sprintf(p.phrase, shorten(fact.Text(part).String())) + " of " + c, true
 	}
 	return "", false
+}
+
+// ruleClauses are those of a webhook whose rule names a version that does not
+// stay. What is wrong with its own version, v1, no minor says.
+var ruleClauses = map[finding.Code]string{
+	finding.APIRemoved:    "%s has a rule for a version that is no longer served",
+	finding.APIOff:        "%s has a rule for a version that is no longer served unless it is enabled",
+	finding.APIDeprecated: "%s has a rule for a version that is to go",
+}
+
+// upgradeClause is what an item says, with %s for its phrase; empty for what is no
+// matter of an upgrade.
+func upgradeClause(i Item) string {
+	if i.Object != nil && i.Object.APIVersion == "admissionregistration.k8s.io/v1" && strings.HasSuffix(string(i.Object.Kind), "WebhookConfiguration") {
+		if clause := ruleClauses[i.Code]; clause != "" {
+			return clause
+		}
+	}
+	return upgradeClauses[i.Code]
 }
 
 // ofSettings are the codes of findings about one setting of a component, of which

@@ -141,6 +141,9 @@ func (j *Judge) usedObject(o fact.Object, signs []sign) finding.Finding {
 	f := j.fated(first.fate)
 	f.ID = fact.ObjectID(o)
 	f.Object = &finding.Object{APIVersion: fact.Text(first.fate.api.APIVersion()), Kind: o.Type, Namespace: o.Namespace, Name: o.Name}
+	if first.use.By == fact.WebhookRule { // it is others that are in that version
+		f.Object.APIVersion = o.APIVersion
+	}
 	f.File, f.Line = o.File, o.Line
 	f.Effect, f.Fix = first.effect(o), first.fix()+j.fields(first)
 	f.Evidence.Path = o.File
@@ -219,6 +222,8 @@ func (s sign) effect(o fact.Object) string {
 		return fmt.Sprintf("%s is deprecated since %s and is to go in %s", what, s.fate.api.Deprecated.Minor, when)
 	}
 	switch {
+	case s.use.By == fact.WebhookRule:
+		return fmt.Sprintf("%s: the webhook %s is no longer called for what it names only in that version", gone, named(s.use.Who, "in it"))
 	case o.File != "":
 		return gone + ": whoever applies the document is refused"
 	case s.use.By == fact.ManagedFields:
@@ -227,8 +232,6 @@ func (s sign) effect(o fact.Object) string {
 		return gone + ": kubectl apply of the file that it came from is refused"
 	case s.use.By == fact.HelmRelease:
 		return fmt.Sprintf("%s: helm upgrade, rollback and uninstall of %s fail while the release holds it", gone, named(s.use.Who, "the release"))
-	case s.use.By == fact.WebhookRule:
-		return fmt.Sprintf("%s: the webhook %s is no longer called for what it names only in that version", gone, named(s.use.Who, "in it"))
 	}
 	return gone + ": the object can be reached by nobody any more"
 }

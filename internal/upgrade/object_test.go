@@ -189,6 +189,13 @@ func TestWebhooks(t *testing.T) {
 	if want := "cluster/ValidatingWebhookConfiguration/-/guard APIRemoved breaks 1.26 measured | add v2 to the apiVersions of the webhook's rule"; shorts(got) != want {
 		t.Errorf("found\n%s\nwant\n%s", shorts(got), want)
 	}
+	// It is not the webhook that is in that version, in a document neither.
+	hook.File, hook.Line = "hook.yaml", 1
+	for _, f := range append(got, judge(t, rules.Way{From: 25, To: 26}, hook)...) {
+		if f.Object.APIVersion != "admissionregistration.k8s.io/v1" || f.Effect != "1.26 no longer serves autoscaling/v2beta2 HorizontalPodAutoscaler: the webhook guard.example.com is no longer called for what it names only in that version" {
+			t.Errorf("%+v: %s", f.Object, f.Effect)
+		}
+	}
 }
 
 // Of a definition only the stored versions that it does not serve are told.

@@ -27,7 +27,7 @@ func (j *Judge) etcd(l layout.Layout) []finding.Finding {
 	if err != nil {
 		return j.etcdCheck(u, rules.EtcdVersion{})
 	}
-	return slices.Concat(j.etcdFaults(u, version), j.etcdCheck(u, version), j.etcdFlags(u, version))
+	return slices.Concat(j.etcdFaults(u, version), j.etcdStep(u, version), j.etcdCheck(u, version), j.etcdFlags(u, version))
 }
 
 // etcdTag is an image's tag: kubeadm's are 3.5.24-0, without a v.
@@ -37,8 +37,7 @@ func etcdTag(image fact.Text) fact.Text {
 	return fact.Text(tag)
 }
 
-// etcdFaults are those of the version that runs, and what the way to the version
-// that comes with a hop needs first.
+// etcdFaults are those of the version that runs.
 func (j *Judge) etcdFaults(u unit, v rules.EtcdVersion) []finding.Finding {
 	var found []finding.Finding
 	hop := j.firstHop()
@@ -50,6 +49,11 @@ func (j *Judge) etcdFaults(u unit, v rules.EtcdVersion) []finding.Finding {
 		f.Fix, f.Evidence.Version = fault.Fix, fact.Text(v.String())
 		found = append(found, f)
 	}
+	return found
+}
+
+// etcdStep is what the way to the version that comes with a hop needs first.
+func (j *Judge) etcdStep(u unit, v rules.EtcdVersion) []finding.Finding {
 	for _, m := range j.hops() {
 		shipped, ok := j.rules.EtcdShipped(m)
 		if !ok {
@@ -63,10 +67,9 @@ func (j *Judge) etcdFaults(u unit, v rules.EtcdVersion) []finding.Finding {
 		f.RemovedIn = ""
 		f.Effect = fmt.Sprintf("kubeadm %s takes etcd %s to %s: %s", m, v, shipped.Version, step.Effect)
 		f.Fix, f.Evidence.Version = step.Fix, fact.Text(v.String())
-		found = append(found, f)
-		break
+		return []finding.Finding{f}
 	}
-	return found
+	return nil
 }
 
 func (j *Judge) firstHop() release.Minor { return j.way.Hops()[0] }
@@ -91,11 +94,15 @@ func (j *Judge) etcdCheck(u unit, v rules.EtcdVersion) []finding.Finding {
 	f := u.hint(finding.EtcdCheckMissing, u.thing("check", "corruption"), at(j.firstHop(), finding.Measured), rules.Source{})
 	f.Rule = &finding.Rule{Origin: finding.Measured, Citation: "k8s.io/kubernetes@v1.25.0:cmd/kubeadm/app/phases/etcd/local.go"}
 	f.Effect = "a member of etcd whose data differs from the others' serves it after a restart, and the upgrade restarts every member"
-	f.Fix = "add --" + checkFlag + "=true to the flags of etcd"
+	flag := "--" + checkFlag + "=true"
 	if v.Major > 3 || v.Major == 3 && v.Minor >= 6 {
-		f.Fix = "add --feature-gates=" + checkGate + "=true to the flags of etcd"
+		flag = "--feature-gates=" + checkGate + "=true"
 	}
-	if u.manifest != "" {
+	f.Fix = "add " + flag + " to the flags of etcd"
+	switch {
+	case u.place != "":
+		f.Fix = "add " + flag + " to " + fact.Text(u.place).String()
+	case u.manifest != "":
 		f.Fix += " (etcd.local.extraArgs in the ConfigMap kube-system/kubeadm-config, and " + fact.Text(u.manifest).String() + ")"
 	}
 	if v != (rules.EtcdVersion{}) {

@@ -32,6 +32,7 @@ type unit struct {
 	place     string // where its arguments stand, if not in the manifest or on a command line
 	partial   bool   // these are not all of its flags
 	kubeadm   bool   // a kubelet with flags that kubeadm wrote
+	tag       string // of etcd's image, where kubeadm is told one
 	flags     layout.Flags
 	gates     []gate
 }

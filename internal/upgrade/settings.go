@@ -9,12 +9,13 @@ import (
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/finding"
 	"perennial.dev/perennial/internal/layout"
+	"perennial.dev/perennial/internal/rules"
 )
 
 // settingKinds are the kinds of objects that hold components' settings, by the
 // component that reads them.
 var settingKinds = map[fact.Text]string{
-	"ClusterConfiguration": kubeadm, "KubeProxyConfiguration": kubeProxy, "KubeletConfiguration": layout.Kubelet,
+	"ClusterConfiguration": kubeadm, "InitConfiguration": kubeadm, "JoinConfiguration": kubeadm, "KubeProxyConfiguration": kubeProxy, "KubeletConfiguration": layout.Kubelet,
 }
 
 // settings judges a document, or a ConfigMap's content, that holds components'
@@ -48,24 +49,41 @@ var settingGroups = map[string]string{
 	kubeadm: "kubeadm.k8s.io", kubeProxy: "kubeproxy.config.k8s.io", layout.Kubelet: "kubelet.config.k8s.io",
 }
 
+// etcdSettings judges the etcd that kubeadm is told to run. One of another image
+// stays what it is, also when kubeadm's own would be a newer one.
 func (j *Judge) etcdSettings(u unit) []finding.Finding {
+	version, err := rules.ParseEtcdVersion(u.tag)
 	shipped, ok := j.rules.EtcdShipped(j.way.From)
-	if !ok {
-		return nil
+	var found []finding.Finding
+	switch {
+	case err == nil:
+		found = j.etcdFaults(u, version)
+	case u.tag == "" && ok:
+		version = shipped.Version
+		found = j.etcdFlags(u, version)
 	}
-	return j.etcdFlags(u, shipped.Version)
+	if len(u.flags[checkFlag]) > 0 { // otherwise kubeadm sets it
+		found = append(found, j.etcdCheck(u, version)...)
+	}
+	return found
 }
 
-// clusterConfiguration is what matters of kubeadm's, v1beta1 to v1.
-type clusterConfiguration struct {
+// kubeadmConfiguration is what matters of kubeadm's documents, v1beta1 to v1: of a
+// cluster, and of a node, with the kubelet's flags.
+type kubeadmConfiguration struct {
+	FeatureGates                            map[string]any `json:"featureGates"`
 	APIServer, ControllerManager, Scheduler struct {
 		ExtraArgs extraArgs `json:"extraArgs"`
 	}
 	Etcd struct {
 		Local struct {
+			ImageTag  string    `json:"imageTag"`
 			ExtraArgs extraArgs `json:"extraArgs"`
 		} `json:"local"`
 	} `json:"etcd"`
+	NodeRegistration struct {
+		KubeletExtraArgs extraArgs `json:"kubeletExtraArgs"`
+	} `json:"nodeRegistration"`
 }
 
 // extraArgs are flags: an object up to v1beta3, a list of names and values from
@@ -93,36 +111,49 @@ func (e *extraArgs) UnmarshalJSON(data []byte) error {
 
 func readSettings(o fact.Object, component string) []unit {
 	id, place := string(fact.ObjectID(o)), settingsPlace(o)
-	if component != kubeadm {
-		var c struct {
-			FeatureGates map[string]any `json:"featureGates"`
-		}
-		if o.File == "" || json.Unmarshal(o.Content, &c) != nil {
-			return nil
-		}
-		gates := map[string]bool{}
-		for name, value := range c.FeatureGates {
-			if on, ok := value.(bool); ok {
-				gates[name] = on
-			}
-		}
-		return []unit{{component: component, id: id + "/" + component, gates: sorted(gates, place)}}
+	if component == kubeadm {
+		return readKubeadm(o, id, place)
 	}
-	var c clusterConfiguration
+	var c struct {
+		FeatureGates map[string]any `json:"featureGates"`
+	}
+	if o.File == "" || json.Unmarshal(o.Content, &c) != nil {
+		return nil
+	}
+	return []unit{{component: component, id: id + "/" + component, gates: readGates(c.FeatureGates, place)}}
+}
+
+// readGates are those of a configuration file that say true or false.
+func readGates(all map[string]any, place string) []gate {
+	gates := map[string]bool{}
+	for name, value := range all {
+		if on, ok := value.(bool); ok {
+			gates[name] = on
+		}
+	}
+	return sorted(gates, place)
+}
+
+func readKubeadm(o fact.Object, id, place string) []unit {
+	var c kubeadmConfiguration
 	if json.Unmarshal(o.Content, &c) != nil {
 		return nil
 	}
 	var all []unit
+	if o.File != "" && len(c.FeatureGates) > 0 { // of what a cluster keeps a ConfigDocument tells
+		all = append(all, unit{component: kubeadm, id: id + "/" + kubeadm, gates: readGates(c.FeatureGates, place)})
+	}
 	for _, part := range []struct {
-		component, field string
-		args             extraArgs
+		component, field, tag string
+		args                  extraArgs
 	}{
-		{layout.APIServer, "apiServer", c.APIServer.ExtraArgs}, {layout.ControllerManager, "controllerManager", c.ControllerManager.ExtraArgs},
-		{layout.Scheduler, "scheduler", c.Scheduler.ExtraArgs}, {layout.Etcd, "etcd.local", c.Etcd.Local.ExtraArgs},
+		{layout.APIServer, "apiServer.extraArgs", "", c.APIServer.ExtraArgs}, {layout.ControllerManager, "controllerManager.extraArgs", "", c.ControllerManager.ExtraArgs},
+		{layout.Scheduler, "scheduler.extraArgs", "", c.Scheduler.ExtraArgs}, {layout.Etcd, "etcd.local.extraArgs", c.Etcd.Local.ImageTag, c.Etcd.Local.ExtraArgs},
+		{layout.Kubelet, "nodeRegistration.kubeletExtraArgs", "", c.NodeRegistration.KubeletExtraArgs},
 	} {
-		if len(part.args.Flags) > 0 {
+		if len(part.args.Flags) > 0 || part.tag != "" {
 			all = append(all, unit{component: part.component, id: id + "/" + part.component, flags: part.args.Flags, gates: flagGates(part.args.Flags),
-				manifest: place, place: part.field + ".extraArgs in " + place, partial: true})
+				manifest: place, place: part.field + " in " + place, partial: true, tag: part.tag})
 		}
 	}
 	return all

@@ -15,10 +15,14 @@ import (
 // kubeadm writes the manifests of static pods anew from its configuration: what
 // stands there ends the start as well, whatever the manifest says now.
 func TestSettingsThatKubeadmKeeps(t *testing.T) {
-	set := load(t, flagTable, etcdTables, etcdFlagTable)
+	set := load(t, flagTable, etcdTables, etcdFlagTable, etcdFaultTable)
 	config := func(apiVersion, content string) fact.Object {
 		return fact.Object{APIVersion: fact.Text(apiVersion), Type: "ClusterConfiguration", Namespace: "kube-system", Name: "kubeadm-config", Content: []byte(content)}
 	}
+	inFile := func(kind, content string) fact.Object {
+		return fact.Object{APIVersion: "kubeadm.k8s.io/v1beta4", Type: fact.Text(kind), File: "k.yaml", Line: 1, Content: []byte(content)}
+	}
+	const file = "manifest/kubeadm.k8s.io/"
 	const id = "cluster/ClusterConfiguration/kube-system/kubeadm-config/"
 	for name, c := range map[string]struct {
 		object fact.Object
@@ -33,6 +37,14 @@ func TestSettingsThatKubeadmKeeps(t *testing.T) {
 		"of another group": {object: config("example.com/v1", `{"apiServer":{"extraArgs":{"feature-gates":"SidecarContainers=true"}}}`)},
 		"no flags at all":  {object: config("kubeadm.k8s.io/v1beta4", `{"apiServer":{"extraArgs":7},"scheduler":null}`)},
 		"no object":        {object: config("kubeadm.k8s.io/v1beta4", `[]`)},
+		"an etcd with a fault, and without its check": {object: config("kubeadm.k8s.io/v1beta3", `{"etcd":{"local":{"imageTag":"3.5.2-0","extraArgs":{"experimental-initial-corrupt-check":"false"}}}}`),
+			want: id + "etcd-check-corruption EtcdCheckMissing notice 1.34 measured | add --experimental-initial-corrupt-check=true to etcd.local.extraArgs in the ConfigMap kube-system/kubeadm-config\n" +
+				id + "etcd-fault-DataInconsistency EtcdFault breaks 1.34 measured | update etcd to 3.5.26"},
+		"kubeadm's own gates in a document": {object: inFile("ClusterConfiguration", `{"featureGates":{"PublicKeysECDSA":true,"RootlessControlPlane":true}}`),
+			want: file + "ClusterConfiguration/-/-/kubeadm-gate-PublicKeysECDSA GateRemoved blocks 1.37 measured | remove PublicKeysECDSA from featureGates in k.yaml"},
+		"a kubelet's flags in a document of kubeadm": {object: inFile("JoinConfiguration", `{"nodeRegistration":{"kubeletExtraArgs":[{"name":"feature-gates","value":"SidecarContainers=true"},{"name":"boot-id-file","value":"/x"}]}}`),
+			want: file + "JoinConfiguration/-/-/kubelet-flag-boot-id-file FlagRemoved blocks 1.37 measured | remove --boot-id-file=/x from nodeRegistration.kubeletExtraArgs in k.yaml\n" +
+				file + "JoinConfiguration/-/-/kubelet-gate-SidecarContainers GateRemoved blocks 1.37 measured | remove SidecarContainers=true of --feature-gates from nodeRegistration.kubeletExtraArgs in k.yaml"},
 		"a kubelet's in a document": {object: fact.Object{APIVersion: "kubelet.config.k8s.io/v1beta1", Type: "KubeletConfiguration", File: "k.yaml", Line: 1,
 			Content: []byte(`{"featureGates":{"SidecarContainers":true,"APIResponseCompression":"x"}}`)},
 			want: "manifest/kubelet.config.k8s.io/KubeletConfiguration/-/-/kubelet-gate-SidecarContainers GateRemoved blocks 1.37 measured | remove SidecarContainers from featureGates in k.yaml"},

@@ -70,7 +70,7 @@ func (c *cluster) elsewhere(r kube.Resource) bool {
 func (c *cluster) lookKind(ctx context.Context, r kube.Resource) {
 	what := "objects of " + fact.Text(r.String())
 	defer c.recovered(what)
-	judged := document.HasContent(r.APIVersion(), r.Kind) || r.Group == rbacGroup && r.Kind == "ClusterRole"
+	judged := document.HasContent(r.APIVersion(), r.Kind)
 	see := func(item json.RawMessage) error { return c.object(r, judged, item) }
 	c.list(ctx, kube.Listing{Resource: r, Metadata: !judged}, what, see)
 }

@@ -92,7 +92,7 @@ func (c *Conversion) volume(o fact.Object) error {
 		if err != nil {
 			one.Why = err.Error()
 		} else {
-			one.File, one.YAML = "persistentvolumes/"+fileName(pv.Name)+".yaml", written(fresh(translated, kind.Driver))
+			one.File, one.YAML = "persistentvolumes/"+FileName(pv.Name)+".yaml", written(fresh(translated, kind.Driver))
 		}
 		c.found = append(c.found, one)
 	}
@@ -141,7 +141,7 @@ func (c *Conversion) class(o fact.Object) error {
 			translated.ObjectMeta = metav1.ObjectMeta{Name: class.Name, Labels: class.Labels, Annotations: class.Annotations}
 			delete(translated.Annotations, "kubectl.kubernetes.io/last-applied-configuration")
 			translated.Provisioner = kind.Driver
-			one.File, one.YAML = "storageclasses/"+fileName(class.Name)+".yaml", written(translated)
+			one.File, one.YAML = "storageclasses/"+FileName(class.Name)+".yaml", written(translated)
 		}
 		c.found = append(c.found, one)
 	}
@@ -158,7 +158,7 @@ func (c *Conversion) inline(o fact.Object, spec corev1.PodSpec) {
 			continue
 		}
 		one := Converted{Object: fmt.Sprintf("%s %s/%s, volume %s", o.Type.String(), o.Namespace, o.Name, fact.Text(v.Name)), Plugin: kind}
-		name := fileName(strings.ToLower(fmt.Sprintf("%s-%s-%s", string(o.Namespace), string(o.Name), v.Name)))
+		name := FileName(strings.ToLower(fmt.Sprintf("%s-%s-%s", string(o.Namespace), string(o.Name), v.Name)))
 		translated, err := csitranslation.New().TranslateInTreeInlineVolumeToCSI(klog.Logger{}, v, string(o.Namespace))
 		if err != nil {
 			one.Why = err.Error()
@@ -193,9 +193,9 @@ func written(object any) []byte {
 	return text
 }
 
-// fileName is a name of an object as one of a file: whoever made the object may
+// FileName is a name of an object as one of a file: whoever made the object may
 // have been able to name it anything.
-func fileName(name string) string {
+func FileName(name string) string {
 	return strings.TrimLeft(strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '.', r == '_':

@@ -58,6 +58,7 @@ var kinds = map[string]func(*Judge, fact.Object) error{
 	"/Namespace":                            (*Judge).seeNamespace,
 	"/Node":                                 (*Judge).seeNode,
 	"/PersistentVolume":                     (*Judge).seePersistentVolume,
+	"/PersistentVolumeClaim":                (*Judge).seePersistentVolumeClaim,
 	"storage.k8s.io/CSIDriver":              (*Judge).seeCSIDriver,
 	"storage.k8s.io/CSINode":                (*Judge).seeCSINode,
 	"policy/PodSecurityPolicy":              (*Judge).seePodSecurityPolicy,

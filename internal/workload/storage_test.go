@@ -49,7 +49,7 @@ spec:
 apiVersion: v1
 kind: PersistentVolume
 metadata: {name: shared}
-spec: {glusterfs: {endpoints: e, path: p}}
+spec: {glusterfs: {endpoints: e, path: p}, claimRef: {namespace: shop, name: pictures}}
 ---
 apiVersion: storage.k8s.io/v1
 kind: StorageClass
@@ -184,5 +184,38 @@ func TestEveryVolumeIsKnown(t *testing.T) {
 	}
 	if len(all) < 17 {
 		t.Errorf("%d kinds of volumes", len(all))
+	}
+}
+
+// Who has claimed a volume, or asks a class for one, is named.
+func TestClaims(t *testing.T) {
+	claims := `apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: a, namespace: shop}
+spec: {storageClassName: gp2}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: b, namespace: shop, annotations: {volume.beta.kubernetes.io/storage-class: gp2}}
+spec: {}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: c, namespace: shop}
+spec: {storageClassName: ""}
+`
+	var told int
+	for _, f := range volumesFound(t, 24, 26, objects(t, "", storage+"---\n"+claims)...) {
+		switch string(f.ID) {
+		case "cluster/StorageClass/-/gp2":
+			told++
+			has(t, f, "asked for by the claims shop/a, shop/b")
+		case "cluster/PersistentVolume/-/shared":
+			told++
+			has(t, f, "the volume of the claim shop/pictures can no longer be mounted")
+		}
+	}
+	if told != 2 {
+		t.Errorf("%d of 2 findings", told)
 	}
 }

@@ -22,7 +22,8 @@ type volumes struct {
 	looked  bool           // a cluster was looked at: a driver that was not seen is missing
 	drivers map[string]int // CSIDriver objects, by name, and the nodes that have each
 	objects map[string]bool
-	nodes   int // CSINode objects
+	nodes   int             // CSINode objects
+	claims  map[string]*few // by the storage class that they ask for
 	used    []usedVolume
 }
 
@@ -35,7 +36,7 @@ type usedVolume struct {
 }
 
 func newVolumes() volumes {
-	return volumes{drivers: map[string]int{}, objects: map[string]bool{}}
+	return volumes{drivers: map[string]int{}, objects: map[string]bool{}, claims: map[string]*few{}}
 }
 
 func (j *Judge) seeCSIDriver(o fact.Object) error {
@@ -77,10 +78,55 @@ func (j *Judge) seePersistentVolume(o fact.Object) error {
 			if err := read(o, &pv); err != nil {
 				return err
 			}
-			j.use(o, kind, "the volume", func() string { return translatedVolume(&pv) })
+			what := "the volume"
+			if claim := pv.Spec.ClaimRef; claim != nil {
+				what += " of the claim " + fact.Text(claim.Namespace+"/"+claim.Name).String()
+			}
+			j.use(o, kind, what, func() string { return translatedVolume(&pv) })
 		}
 	}
 	return nil
+}
+
+// classAnnotation names the class of a claim that was made before 1.6
+// (k8s.io/api core/v1 BetaStorageClassAnnotation).
+const classAnnotation = "volume.beta.kubernetes.io/storage-class"
+
+func (j *Judge) seePersistentVolumeClaim(o fact.Object) error {
+	var content struct {
+		Metadata meta `json:"metadata"`
+		Spec     struct {
+			Class *string `json:"storageClassName"`
+		} `json:"spec"`
+	}
+	if err := read(o, &content); err != nil {
+		return err
+	}
+	class := content.Metadata.Annotations[classAnnotation]
+	if content.Spec.Class != nil {
+		class = *content.Spec.Class
+	}
+	if class == "" {
+		return nil
+	}
+	if j.volumes.claims[class] == nil {
+		j.volumes.claims[class] = &few{}
+	}
+	j.volumes.claims[class].add(o.Namespace.String() + "/" + o.Name.String())
+	return nil
+}
+
+// claimed notes of findings about storage classes who asks for them.
+func (j *Judge) claimed(found []finding.Finding) {
+	for i := range found {
+		of := found[i].Object
+		if of == nil || of.Kind != "StorageClass" {
+			continue
+		}
+		if claims := j.volumes.claims[string(of.Name)]; claims != nil {
+			found[i].Evidence.Notes = append(slices.Clone(found[i].Evidence.Notes), fact.Text("asked for by the claims "+claims.String()))
+		}
+	}
 }
 
 func (j *Judge) seeStorageClass(o fact.Object) error {

@@ -28,10 +28,13 @@ func Telling(set *rules.Set, find func(words ...string) func(kind string, text [
 	for _, v := range set.Volumes() {
 		words = append(words, v.Field)
 	}
-	has, stored := find(words...), find("storedVersions")
+	has, stored, logs := find(words...), find("storedVersions"), find("/logs", `\`)
 	return func(kind string, text []byte) bool {
-		if kind == "CustomResourceDefinition" {
+		switch kind {
+		case "CustomResourceDefinition":
 			return stored(kind, text)
+		case "ClusterRole":
+			return logs(kind, text)
 		}
 		return !slices.Contains(pods, kind) || has(kind, text)
 	}

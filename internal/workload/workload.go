@@ -65,6 +65,7 @@ func (j *Judge) Complete() { j.volumes.looked = true }
 func (j *Judge) Findings() []finding.Finding {
 	all := slices.Concat(j.found,
 		j.securityFindings(), j.volumeFindings(), j.userFindings(), j.kubectlFindings(), j.etcdFindings())
+	j.claimed(all)
 	slices.SortStableFunc(all, func(a, b finding.Finding) int {
 		return cmp.Or(samePlace(a, b), cmp.Compare(minorOf(a), minorOf(b)), cmp.Compare(a.Effect, b.Effect))
 	})

@@ -225,24 +225,24 @@ func served(version string) *Live {
 }
 
 // pages are those that a browser is shown, by name.
-func pages(t testing.TB) map[string]string {
+func pages(t testing.TB) map[string]func() string {
 	later := showcase()
 	later.Headline = "Everything is fine now."
 	later.Items = later.Items[:len(later.Items)-3]
 	failed := served("3")
-	failed.Failed = "reading /etc/kubernetes/pki/ca.crt: permission denied."
-	return map[string]string{
-		"showcase": render(t, Options{}, showcase()),
-		"saved":    render(t, Options{}, saved(t, "timeline.json")),
-		"upgrade":  render(t, Options{}, onTheWay(t)),
-		"clusters": render(t, Options{}, showcase(), calm("staging"), onTheWay(t)),
-		"calm":     render(t, Options{}, calm("edge-7")),
-		"nothing":  render(t, Options{}),
-		"many":     render(t, Options{}, many(5000)),
-		"hostile":  render(t, Options{}, torture()),
-		"served-1": render(t, Options{Live: served("1")}, showcase()),
-		"served-2": render(t, Options{Live: served("2")}, later),
-		"served-3": render(t, Options{Live: failed}, later),
+	failed.Failed = "reading /etc/kubernetes/pki/ca.crt: permission denied"
+	return map[string]func() string{
+		"showcase": func() string { return render(t, Options{}, showcase()) },
+		"saved":    func() string { return render(t, Options{}, saved(t, "timeline.json")) },
+		"upgrade":  func() string { return render(t, Options{}, onTheWay(t)) },
+		"clusters": func() string { return render(t, Options{}, showcase(), calm("staging"), onTheWay(t)) },
+		"calm":     func() string { return render(t, Options{}, calm("edge-7")) },
+		"nothing":  func() string { return render(t, Options{}) },
+		"many":     func() string { return render(t, Options{}, many(5000)) },
+		"hostile":  func() string { return render(t, Options{}, torture()) },
+		"served-1": func() string { return render(t, Options{Live: served("1")}, showcase()) },
+		"served-2": func() string { return render(t, Options{Live: served("2")}, later) },
+		"served-3": func() string { return render(t, Options{Live: failed}, later) },
 	}
 }
 
@@ -254,7 +254,7 @@ func TestPagesForABrowser(t *testing.T) {
 		t.Skip("PERENNIAL_PAGES names no directory to write to")
 	}
 	for name, page := range pages(t) {
-		if err := os.WriteFile(filepath.Join(dir, name+".html"), []byte(page), 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, name+".html"), []byte(page()), 0o644); err != nil {
 			t.Error(err)
 		}
 	}

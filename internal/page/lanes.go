@@ -72,9 +72,11 @@ func newDrawing(items []timeline.Item, now time.Time) *drawing {
 		}
 	}
 	d.lanes = slices.DeleteFunc(d.lanes, func(l *lane) bool { return len(l.dots) == 0 })
-	// Items come worst first, and so do the lanes of a kind.
-	slices.SortStableFunc(d.lanes, func(a, b *lane) int { return cmp.Compare(a.kind, b.kind) })
+	// Items come worst first, and so do the lanes: the last ones are folded.
 	d.fold()
+	slices.SortStableFunc(d.lanes, func(a, b *lane) int {
+		return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(len(a.name), len(b.name)), strings.Compare(a.name, b.name)) // cp2 before cp10
+	})
 	return d
 }
 

@@ -155,7 +155,7 @@
       const now = await answer.json();
       if (now.version !== document.body.dataset.version) await renew();
       const old = Date.now() - seen();
-      if (now.failed) say(`The last look failed: ${now.failed} What is shown is ${age(old)} old.`);
+      if (now.failed) say(`The last look failed: ${now.failed}. What is shown is ${age(old)} old.`);
       else if (old > 3e3 * now.every + 6e4) say(`These data are ${age(old)} old.`);
       else say("");
     } catch {

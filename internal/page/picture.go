@@ -53,12 +53,12 @@ type tick struct {
 }
 
 type laneView struct {
-	Name, NameX, NameY, Anchor string
-	Full                       string
-	Y, From, To                string // the base line
-	Tails                      []tail
-	Marks                      []mark
-	Brackets                   []bracketView
+	Name, NameX, NameY string
+	Full               string
+	Y, From, To        string // the base line
+	Tails              []tail
+	Marks              []mark
+	Brackets           []bracketView
 }
 
 type tail struct{ State, From, To string }
@@ -184,11 +184,10 @@ func (a axis) ticks() []tick {
 // lane draws a lane from y on and says where the next one begins.
 func (a axis) lane(l *lane, y float64) (laneView, float64) {
 	base := y + laneHeight - 14
-	v := laneView{Name: elide(l.name, 18), Full: l.name, NameX: px(a.gutter - 4), Anchor: "end"}
+	v := laneView{Name: elide(l.name, 18), Full: l.name, NameX: "0"}
 	if a.gutter == 0 {
 		base += nameHeight
-		v.NameX, v.Anchor, v.Name = "0", "start", elide(l.name, 40)
-		v.NameY = px(y + 13)
+		v.Name, v.NameY = elide(l.name, 40), px(y+13)
 	} else {
 		v.NameY = px(base + 4.5)
 	}

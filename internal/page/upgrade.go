@@ -25,10 +25,7 @@ type hop struct {
 }
 
 // part is how much of a kind is on a hop.
-type part struct {
-	Kind  string
-	Count int
-}
+type part struct{ Kind, Text string }
 
 // bar is a part of the strip that shows how the parts compare.
 type bar struct {
@@ -68,13 +65,16 @@ func newHop(h timeline.Hop, most int, first bool) hop {
 		v.State, v.Says = "due", "changes"
 	}
 	x := 0.0
-	for _, p := range []part{{"blocks", h.Blocks}, {"breaks", h.Breaks}, {"changes", h.Changes}, {"notices", h.Notices}} {
-		if p.Count == 0 {
+	for _, p := range []struct {
+		n              int
+		kind, one, all string
+	}{{h.Blocks, "blocks", "blocks", "block"}, {h.Breaks, "breaks", "breaks", "break"}, {h.Changes, "changes", "changes", "change"}, {h.Notices, "notices", "notice", "notices"}} {
+		if p.n == 0 {
 			continue
 		}
-		v.Parts = append(v.Parts, p)
-		width := max(3, float64(p.Count)/float64(most)*strip)
-		v.Bars = append(v.Bars, bar{p.Kind, px(x), px(width)})
+		v.Parts = append(v.Parts, part{p.kind, count(p.n, p.one, p.all)})
+		width := max(3, float64(p.n)/float64(most)*strip)
+		v.Bars = append(v.Bars, bar{p.kind, px(x), px(width)})
 		x += width
 	}
 	return v

@@ -36,6 +36,7 @@ type section struct {
 	Alone       bool // on its page: then its headline is the page's
 	State       state
 	First, Rest []piece // of the headline
+	Long        bool    // the first is
 	Note        string
 	Looked      string
 	Seen        time.Time
@@ -135,6 +136,7 @@ func newSection(t timeline.Timeline, o Options) section {
 	}
 	s := section{Name: nameOf(t), State: verdictOf(t), Note: short(t.Note), Looked: short(t.Looked()), Seen: t.ObservedAt, Upgrade: newUpgrade(t)}
 	s.First, s.Rest = sentences(t.Headline)
+	s.Long = lengthOf(s.First) > longHeadline
 	if !t.ObservedAt.IsZero() && day(t.ObservedAt) != day(t.At) {
 		s.Judged = minute(t.At)
 	}

@@ -93,7 +93,19 @@ func pieces(text string) []piece {
 			return all
 		}
 		add(text[:at[0]], false)
-		add(strings.TrimSpace(text[at[0]:at[1]]), true)
+		when := strings.Replace(text[at[0]:at[1]], "on ", "on\u00a0", 1) // it reads as one
+		add(when, true)
 		text = text[at[1]:]
 	}
+}
+
+// longHeadline is the length from which a headline is set smaller, in letters.
+const longHeadline = 110
+
+func lengthOf(all []piece) int {
+	n := 0
+	for _, p := range all {
+		n += utf8.RuneCountInString(p.Text)
+	}
+	return n
 }

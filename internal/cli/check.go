@@ -14,6 +14,7 @@ import (
 type checkOptions struct {
 	lookOptions
 	upgradeOptions
+	opener
 	output   string
 	noColor  bool
 	exitZero bool
@@ -54,6 +55,7 @@ everything could be looked at.`,
 	}
 	o.lookOptions.addFlags(cmd)
 	o.upgradeOptions.addFlags(cmd)
+	o.opener.addFlags(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&o.output, "output", "o", "table", "`format`: "+formatNames())
 	f.BoolVar(&o.noColor, "no-color", false, "no colours, as with NO_COLOR")
@@ -70,21 +72,28 @@ func (o *checkOptions) run(ctx context.Context, s Streams) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	var all []timeline.Timeline
-	if o.to != "" {
-		all, err = o.before(ctx, s)
-	} else {
-		all = make([]timeline.Timeline, 1)
-		all[0], err = o.look(ctx, s)
-	}
+	all, err := o.timelines(ctx, s)
 	if err != nil {
 		return err
 	}
 	width, color := display(s, o.noColor)
-	if err := (output{all, format, report.Options{Width: width, Color: color}, o.asOf}).write(s.Out); err != nil {
+	out := output{all, format, report.Options{Width: width, Color: color}, o.asOf}
+	if err := out.write(s.Out); err != nil {
+		return err
+	}
+	if err := o.show(ctx, s, out); err != nil {
 		return err
 	}
 	return o.exit(all)
+}
+
+// timelines looks once: at what the flags say, one timeline for each cluster.
+func (o *checkOptions) timelines(ctx context.Context, s Streams) ([]timeline.Timeline, error) {
+	if o.to != "" {
+		return o.before(ctx, s)
+	}
+	t, err := o.look(ctx, s)
+	return []timeline.Timeline{t}, err
 }
 
 // exit is the worst of several reports' exit codes.

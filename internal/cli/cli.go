@@ -132,7 +132,7 @@ see the keys; without root it says what it could not see.`,
 	root.SetHelpCommandGroupID("more")
 	root.SetCompletionCommandGroupID("more")
 	root.AddCommand(
-		newCheck(s), newExplain(s), newReleases(s), newHistory(s),
+		newCheck(s), newServe(s), newExplain(s), newReleases(s), newHistory(s),
 		newRenew(s), newRestart(s), newUndo(s),
 		newAgent(s),
 		newRules(s), newVersion(s),

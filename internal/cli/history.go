@@ -12,6 +12,7 @@ import (
 
 	"perennial.dev/perennial/internal/execute"
 	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/journal"
 	"perennial.dev/perennial/internal/plan"
 	"perennial.dev/perennial/internal/workbench"
 )
@@ -41,18 +42,23 @@ func (o *changeOptions) history(s Streams) error {
 	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "PLAN\tBEGUN (UTC)\tSTEPS\tRESULT")
 	for _, p := range b.Journal.Plans() {
-		result := string(p.Result)
-		switch {
-		case result == "":
-			result = "cut off; the next renew or restart finishes it"
-		case p.UndoneBy != "":
-			result += ", undone by " + p.UndoneBy
-		case p.Undoes != "":
-			result += ", undoes " + p.Undoes
-		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", fact.Text(p.ID), p.Begun.UTC().Format("2006-01-02 15:04"), len(p.Steps), fact.Text(result))
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", fact.Text(p.ID), p.Begun.UTC().Format("2006-01-02 15:04"), len(p.Steps), fact.Text(resultOf(p)))
 	}
 	return w.Flush()
+}
+
+// resultOf is what became of a plan.
+func resultOf(p journal.Plan) string {
+	result := string(p.Result)
+	switch {
+	case result == "":
+		return "cut off; the next renew or restart finishes it"
+	case p.UndoneBy != "":
+		result += ", undone by " + p.UndoneBy
+	case p.Undoes != "":
+		result += ", undoes " + p.Undoes
+	}
+	return result
 }
 
 func (o *changeOptions) show(s Streams, id string) error {

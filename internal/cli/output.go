@@ -32,6 +32,7 @@ var writers = map[report.Format]func(io.Writer, output) error{
 	report.FormatJSON:       asReport,
 	report.FormatYAML:       asReport,
 	report.FormatMarkdown:   asReport,
+	report.FormatHTML:       asPage,
 	report.FormatICS:        asReport,
 	report.FormatPrometheus: asMetrics,
 	report.FormatSARIF:      asReport,

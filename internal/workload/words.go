@@ -20,15 +20,12 @@ var pods = []string{"Pod", "PodTemplate", "ReplicationController", "Deployment",
 //
 // find makes a function that looks for words in one pass.
 func Telling(set *rules.Set, find func(words ...string) func(kind string, text []byte) bool) func(kind string, text []byte) bool {
-	words := []string{
-		`\u`, `\x`, `\U`, `\/`, "\\\n", "\\\r", // a word may be written with them
-		"hostUsers", "kube-proxy", "seccomp.security.alpha", "kubernetes.io/psp",
-	}
-	words = append(words, logsWords...)
+	escapes := []string{`\u`, `\x`, `\U`, `\/`, "\\\n", "\\\r"} // a word may be written with them
+	words := slices.Concat(escapes, logsWords, []string{"hostUsers", "kube-proxy", "seccomp.security.alpha", "kubernetes.io/psp"})
 	for _, v := range set.Volumes() {
 		words = append(words, v.Field)
 	}
-	has, stored, logs := find(words...), find("storedVersions"), find("/logs", `\`)
+	has, stored, logs := find(words...), find("storedVersions"), find(append(escapes, "/logs")...)
 	return func(kind string, text []byte) bool {
 		switch kind {
 		case "CustomResourceDefinition":

@@ -27,6 +27,8 @@ type Streams struct {
 	Out, Err io.Writer
 	Now      func() time.Time
 	Getenv   func(string) string
+
+	preferences preferencesFile // the user's, for perennial
 }
 
 // System are the process's own streams, clock and environment.
@@ -57,9 +59,14 @@ func (h hinted) Hint() string { return h.hint }
 
 // Main runs a command line and returns its exit code.
 func Main(ctx context.Context, args []string, s Streams) int {
+	s.preferences = ownFile(s, args)
 	root := newRoot(s)
-	root.SetArgs(args)
-	cmd, err := root.ExecuteContextC(ctx)
+	cmd := root
+	args, err := preferred(s, root, args)
+	if err == nil {
+		root.SetArgs(args)
+		cmd, err = root.ExecuteContextC(ctx)
+	}
 	var ended exit
 	switch {
 	case err == nil:
@@ -135,8 +142,9 @@ see the keys; without root it says what it could not see.`,
 		newCheck(s), newServe(s), newExplain(s), newReleases(s), newHistory(s),
 		newRenew(s), newRestart(s), newUndo(s),
 		newAgent(s),
-		newRules(s), newVersion(s),
+		newRules(s), newKuberc(s), newVersion(s),
 	)
+	addPreferenceFlags(root)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{hinted{err, cmd.CommandPath() + " --help"}}
 	})

@@ -173,7 +173,7 @@ func (o *checkOptions) cluster(ctx context.Context, s Streams, l *looked, j *jud
 		return
 	}
 	admin := path.Join(l.record.Scope.KubernetesDir, "admin.conf")
-	client, err := kube.OpenContext(kube.Context{Kubeconfig: admin}, version())
+	client, err := kube.OpenContext(kube.Context{Kubeconfig: admin, Plugins: pluginPolicy(s)}, version())
 	if err != nil {
 		j.miss(fact.Unseen{Source: source.ClusterName, What: "the objects of the cluster", Why: host.Why(err), Detail: fact.Text(err.Error()),
 			Hint: "run it as root, or look at the cluster with --kubeconfig FILE"})
@@ -224,7 +224,7 @@ func (o *checkOptions) clusters(ctx context.Context, s Streams, p policy.Policy,
 	o.several = len(contexts) > 1
 	var all []timeline.Timeline
 	for _, name := range contexts {
-		t, err := o.throughAPI(ctx, s, p, k, kube.Context{Kubeconfig: o.kubeconfig, Name: name})
+		t, err := o.throughAPI(ctx, s, p, k, kube.Context{Kubeconfig: o.kubeconfig, Name: name, Plugins: pluginPolicy(s)})
 		if err != nil {
 			return nil, fmt.Errorf("looking at %s: %w", clusterOf(name), err)
 		}

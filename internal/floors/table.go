@@ -58,6 +58,7 @@ var Packages = []Package{
 	{Floor: 1, Dir: "docs/rights", Line: "what the agents may ask an API server for: the roles as people read them"},
 	{Floor: 1, Dir: "internal/credential", Line: "joins file, wire and identity into findings; how each component reloads, as data"},
 	{Floor: 1, Dir: "internal/document", Line: "the Kubernetes objects in a file, with their lines; who uses an object in which API version", May: []string{yamlNodes}},
+	{Floor: 1, Dir: "internal/kuberc", Line: "people's preferences for kubectl: what they make of a command line, what is wrong with them; kubectl's commands and flags, embedded", May: []string{yamlNodes}},
 	{Floor: 1, Dir: "internal/layout", Line: "discovery: what runs here → credentials, their consumers, ports, what to look at next", May: []string{yaml}},
 	{Floor: 1, Dir: "internal/leftover", Line: "what was left when a change was cut off"},
 	{Floor: 1, Dir: "internal/pki", Line: "PEM, kubeconfigs, chains, matching keys; keys are kept as their public side", May: []string{yaml, yamlParser}},
@@ -91,7 +92,7 @@ var Packages = []Package{
 	{Floor: 4, Dir: "internal/workbench", Line: "what changes a node: the lock, the journal, eyes and hands together; decides how the API server is replaced"},
 
 	{Floor: 5, Dir: "cmd/perennial", Line: "main: arguments, streams and the exit code"},
-	{Floor: 5, Dir: "internal/cli", Line: "the commands", May: []string{cobra, "golang.org/x/term"}},
+	{Floor: 5, Dir: "internal/cli", Line: "the commands", May: []string{cobra, pflag, "golang.org/x/term"}},
 
 	{Floor: Tests, Dir: "internal/crashdisk", Line: "what a disk may hold after a power failure, from a record of what was done to it"},
 	{Floor: Tests, Dir: "internal/docs", Line: "generates the pages under docs/ and compares them"},
@@ -107,6 +108,7 @@ const (
 	yamlParser = "go.yaml.in/yaml/v2"
 	yamlNodes  = "go.yaml.in/yaml/v3"
 	cobra      = "github.com/spf13/cobra"
+	pflag      = "github.com/spf13/pflag" // of which cobra's commands are made
 
 	clientGoModule = "k8s.io/client-go"
 	apimachinery   = "k8s.io/apimachinery"

@@ -16,8 +16,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/tools/clientcmd/api"
 
 	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/kuberc"
 )
 
 // Context says which cluster a person means, and as whom, the way kubectl finds
@@ -30,6 +32,9 @@ type Context struct {
 	Kubeconfig string
 	// Name is the context's; empty is the current one.
 	Name string
+	// Plugins says which credential plugins may be run, and is asked where the
+	// context has one. Nil allows all, as kubectl without preferences does.
+	Plugins func() (kuberc.Policy, error)
 }
 
 // ErrNoKubeconfig: there is nothing that says which cluster is meant.
@@ -57,6 +62,9 @@ func OpenContext(at Context, version string) (*Client, error) {
 	if err != nil {
 		return nil, at.failed(rules, err)
 	}
+	if err := at.restrict(config); err != nil {
+		return nil, err
+	}
 	scheme := runtime.NewScheme()
 	metav1.AddToGroupVersion(scheme, schema.GroupVersion{Version: "v1"})
 	config.UserAgent = strings.TrimSuffix("perennial/"+version, "/")
@@ -74,6 +82,24 @@ func OpenContext(at Context, version string) (*Client, error) {
 		return nil, fmt.Errorf("asking the API server at %s: %w", told{errors.New(config.Host)}, told{err})
 	}
 	return &Client{server: address(config.Host), rest: asks, http: client}, nil
+}
+
+// restrict hands the user's policy for credential plugins to client-go, which knows
+// one since 0.35 and asks it before a plugin is run.
+func (at Context) restrict(config *rest.Config) error {
+	if config.ExecProvider == nil || at.Plugins == nil {
+		return nil
+	}
+	policy, err := at.Plugins()
+	if err != nil {
+		return fmt.Errorf("asking whether the credential plugin of %s may be run: %w", at, told{err})
+	}
+	allowed := api.PluginPolicy{PolicyType: api.PolicyType(policy.Type)}
+	for _, a := range policy.Allow {
+		allowed.Allowlist = append(allowed.Allowlist, api.AllowlistEntry{Command: a.Command})
+	}
+	config.ExecProvider.PluginPolicy = allowed
+	return nil
 }
 
 // Server is the address that the client asks, without the scheme.

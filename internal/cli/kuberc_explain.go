@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/finding"
+	"perennial.dev/perennial/internal/kuberc"
+	"perennial.dev/perennial/internal/report"
+	"perennial.dev/perennial/internal/timeline"
+)
+
+type kubercExplainOptions struct {
+	kubercOptions
+	file string
+}
+
+func newKubercExplain(s Streams) *cobra.Command {
+	o := &kubercExplainOptions{}
+	cmd := &cobra.Command{
+		Use: "explain -- kubectl ...", Short: "The kubectl command that results from your preferences",
+		Long: `Shows the command line that kubectl runs where you type another, quoted so that it
+can be pasted, and which entry of the preferences did what. KUBERC=off stands before
+it where the preferences would change it once more. Kubectl is not run.
+
+Exit codes: 0 shown, 11 kubectl refuses the command because of the preferences.`,
+		Example: `  perennial kuberc explain -- kubectl getn control-plane-1
+  perennial kuberc explain -f team.kuberc --kubectl 1.34 -- kubectl delete pod web-1`,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if dash := cmd.ArgsLenAtDash(); dash > 0 {
+				return usageError{fmt.Errorf("explaining a command: %q stands before the two dashes", fact.Text(args[0]))}
+			}
+			return o.run(cmd.Context(), s, args)
+		},
+	}
+	o.addFlags(cmd)
+	cmd.Flags().StringVarP(&o.file, "filename", "f", "", "the preferences of this `file` (default what kubectl reads: --kuberc behind the dashes, KUBERC, ~/.kube/kuberc)")
+	return cmd
+}
+
+// explained is what becomes of a command line, for programs.
+type explained struct {
+	APIVersion string    `json:"apiVersion"`
+	Kind       string    `json:"kind"`
+	Kubectl    string    `json:"kubectl"`
+	File       fact.Text `json:"file,omitempty"` // absent where there are no preferences
+	Typed      fact.Text `json:"typed"`
+	Line       string    `json:"line,omitempty"` // absent where kubectl refuses it
+	kuberc.Resolved
+	ExitCode int `json:"exitCode"`
+}
+
+func (o *kubercExplainOptions) run(ctx context.Context, s Streams, args []string) error {
+	format, err := o.format()
+	if err != nil {
+		return err
+	}
+	if len(args) == 0 || filepath.Base(args[0]) != "kubectl" {
+		return usageError{hinted{errors.New("explaining a command: it begins with kubectl"), "perennial kuberc explain -- kubectl get pods"}}
+	}
+	program, err := o.program(ctx, s)
+	if err != nil {
+		return err
+	}
+	where := kubectlFile(s, program, args[1:])
+	if o.file != "" {
+		where = preferencesFile{o.file, true}
+	}
+	out := explained{APIVersion: finding.APIVersion, Kind: "KubercExplanation", Kubectl: program.Minor.String(), Typed: fact.Text(kuberc.Quote(args))}
+	var contents kuberc.Contents
+	if where.path != "" {
+		data, err := where.read(s)
+		if err != nil {
+			return err
+		}
+		if data != nil {
+			out.File, contents = fact.Text(where.path), kuberc.Read(data)
+		}
+	}
+	if err := unusable(contents, where); err != nil {
+		return err
+	}
+	out.Resolved = program.Resolve(contents.Found, args[1:])
+	out.Args = kuberc.Unnamed(out.Args)
+	out.finish(program, contents, args[0])
+	return out.write(s, format, contents)
+}
+
+// unusable is the error that kubectl stops with where a file that it was told to
+// use holds nothing that it understands.
+func unusable(c kuberc.Contents, where preferencesFile) error {
+	if c.Found != nil || c.Documents == 0 || !where.explicit {
+		return nil
+	}
+	m := c.Refused[0]
+	return hinted{fmt.Errorf("reading %s:%d: %s", where.path, max(m.Line, 1), m.Text), "perennial kuberc check " + kuberc.Quote([]string{where.path})}
+}
+
+func (e *explained) finish(program kuberc.Program, contents kuberc.Contents, name string) {
+	if e.Refusal != nil {
+		e.Args, e.ExitCode = nil, timeline.ExitOverdue
+		return
+	}
+	e.Line = kuberc.Quote(append([]string{name}, e.Args...))
+	again := program.Resolve(contents.Found, e.Args)
+	if contents.Found != nil && (again.Refusal != nil || !slices.Equal(again.Args, e.Args)) {
+		e.Line = "KUBERC=off " + e.Line
+	}
+}
+
+func (e *explained) write(s Streams, format report.Format, contents kuberc.Contents) error {
+	err := report.Document(s.Out, format, e, func(w io.Writer) error { return e.text(w, contents) })
+	if err == nil && e.ExitCode != timeline.ExitOK {
+		err = exit{e.ExitCode}
+	}
+	return err
+}
+
+// text is the line, and the reasons as a shell's comments, so that all of it can be
+// pasted.
+func (e *explained) text(w io.Writer, contents kuberc.Contents) error {
+	var b strings.Builder
+	note := func(format string, args ...any) { fmt.Fprintf(&b, "# "+format+"\n", args...) }
+	if e.Line != "" {
+		fmt.Fprintln(&b, e.Line)
+	}
+	switch {
+	case e.File == "":
+		note("kubectl %s, without preferences", e.Kubectl)
+	case contents.Found == nil:
+		note("kubectl %s, which uses nothing of %s: perennial kuberc check says why", e.Kubectl, e.File)
+	case len(e.Entries) == 0:
+		note("kubectl %s, preferences of %s: no entry is for this command", e.Kubectl, e.File)
+	default:
+		note("kubectl %s, preferences of %s:", e.Kubectl, e.File)
+	}
+	for _, line := range e.Lines("kubectl") {
+		note("%s", line)
+	}
+	if e.Refusal != nil {
+		note("line %d: kubectl refuses it: %s", e.Refusal.Line, e.Refusal.Text)
+	}
+	if e.Unknown != "" {
+		note("%s is no command: kubectl looks for a plugin kubectl-%s", fact.Text(e.Unknown), fact.Text(e.Unknown))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kuberc
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"perennial.dev/perennial/internal/fact"
+)
+
+// The form of what is written, v1beta1.
+type (
+	written struct {
+		APIVersion string           `yaml:"apiVersion"`
+		Kind       string           `yaml:"kind"`
+		Aliases    []writtenAlias   `yaml:"aliases,omitempty"`
+		Defaults   []writtenDefault `yaml:"defaults,omitempty"`
+		Policy     string           `yaml:"credentialPluginPolicy,omitempty"`
+		Allowlist  []writtenAllowed `yaml:"credentialPluginAllowlist,omitempty"`
+	}
+	writtenAlias struct {
+		Name    string          `yaml:"name"`
+		Command string          `yaml:"command"`
+		Options []writtenOption `yaml:"options,omitempty"`
+		Prepend []string        `yaml:"prependArgs,omitempty"`
+		Append  []string        `yaml:"appendArgs,omitempty"`
+	}
+	writtenDefault struct {
+		Command string          `yaml:"command"`
+		Options []writtenOption `yaml:"options"`
+	}
+	writtenOption struct {
+		Name    string `yaml:"name"`
+		Default string `yaml:"default"`
+	}
+	writtenAllowed struct {
+		Command string `yaml:"command"`
+	}
+)
+
+// Convert writes preferences of any form in today's, v1beta1, and says what it had
+// to leave out. Of a file in several documents it takes what kubectl would, else the
+// proposal's.
+func (p Program) Convert(c Contents) (text []byte, left []Mistake, err error) {
+	prefs := c.Found
+	if prefs == nil {
+		prefs = c.Early
+	}
+	if prefs == nil {
+		return nil, nil, errors.New("there are no preferences in it that could be converted")
+	}
+	v := &converter{program: p, early: prefs.Form == Early}
+	out := written{APIVersion: Group + "/" + string(V1beta1), Kind: Kind}
+	for _, a := range prefs.Aliases {
+		v.alias(&out, a)
+	}
+	for _, d := range prefs.Defaults {
+		v.defaults(&out, d)
+	}
+	out.Policy = prefs.Policy.Type
+	for _, a := range prefs.Policy.Allow {
+		out.Allowlist = append(out.Allowlist, writtenAllowed{a.Command})
+	}
+	var b bytes.Buffer
+	for _, m := range v.left {
+		fmt.Fprintf(&b, "# left out, line %d: %s\n", m.Line, fact.Text(m.Text))
+	}
+	e := yaml.NewEncoder(&b)
+	e.SetIndent(2)
+	if err := e.Encode(out); err != nil {
+		return nil, nil, fmt.Errorf("writing preferences: %w", err)
+	}
+	return b.Bytes(), v.left, nil
+}
+
+type converter struct {
+	program Program
+	early   bool
+	left    []Mistake
+}
+
+func (v *converter) leave(line int, format string, args ...any) {
+	v.left = append(v.left, Mistake{line, fmt.Sprintf(format, args...)})
+}
+
+func (v *converter) alias(out *written, a Alias) {
+	w := writtenAlias{a.Name, a.Command, v.options(a.Options), a.Prepend, a.Append}
+	if !v.early {
+		out.Aliases = append(out.Aliases, w)
+		return
+	}
+	// The proposal's alias is a whole command line; today's is a command, with its
+	// flags and arguments apart.
+	words, err := splitWords(a.Command)
+	if err != nil {
+		v.leave(a.Line, "the alias %s: %v", a.Name, err)
+		return
+	}
+	if words[0] == "kubectl" && len(words) > 1 {
+		words = words[1:]
+	}
+	leads := v.program.Root.walk(words)
+	switch {
+	case leads.unknown() || len(leads.words) == 0:
+		v.leave(a.Line, "the alias %s: %q is no command of kubectl %s", a.Name, a.Command, v.program.Minor)
+		return
+	case !onlyLetters(a.Name):
+		v.leave(a.Line, "the alias %s: its name may have letters only", a.Name)
+		return
+	case !v.program.Root.walk([]string{a.Name}).unknown():
+		v.leave(a.Line, "the alias %s: kubectl has a command of this name", a.Name)
+		return
+	}
+	w.Command = leads.to.String()
+	if err := v.line(&w, leads, words); err != nil {
+		v.leave(a.Line, "the alias %s: %v", a.Name, err)
+		return
+	}
+	out.Aliases = append(out.Aliases, w)
+}
+
+// line sorts the words of a command line into flags and arguments.
+func (v *converter) line(w *writtenAlias, leads way, words []string) error {
+	for i := 0; i < len(words); i++ {
+		word := words[i]
+		switch {
+		case slices.Contains(leads.words, i):
+		case word == "--":
+			w.Append = append(w.Append, words[i:]...)
+			return nil
+		case len(word) < 2 || word[0] != '-':
+			w.Prepend = append(w.Prepend, word)
+		default:
+			name, value, valued := strings.Cut(strings.TrimPrefix(word, "--"), "=")
+			f, ok := leads.to.flag(name)
+			if !strings.HasPrefix(word, "--") {
+				f, ok = leads.to.short(word[1:2])
+				value = strings.TrimPrefix(word[2:], "=")
+				valued = len(word) > 2
+				if ok && f.Bare && valued {
+					return fmt.Errorf("the flags %s are several in one: write them apart", word)
+				}
+			}
+			switch {
+			case !ok:
+				return fmt.Errorf("%s has no flag %s", leads.to, word)
+			case !valued && f.Bare:
+				value = "true"
+			case !valued && i+1 >= len(words):
+				return fmt.Errorf("the flag %s has no value", word)
+			case !valued:
+				i++
+				value = words[i]
+			}
+			w.Options = append(w.Options, writtenOption{f.Name, value})
+		}
+	}
+	return nil
+}
+
+func (v *converter) defaults(out *written, d Default) {
+	if d.Command == "*" {
+		v.leave(d.Line, "the default for every command: kubectl has none such")
+		return
+	}
+	w := writtenDefault{d.Command, v.options(d.Options)}
+	if v.early {
+		leads := v.program.Root.walk(strings.Fields(d.Command))
+		if leads.unknown() || len(leads.words) == 0 {
+			v.leave(d.Line, "the default for %q: it is no command of kubectl %s", d.Command, v.program.Minor)
+			return
+		}
+		w.Options = nil
+		for _, o := range d.Options {
+			if f, ok := leads.to.flag(o.Name); !ok || !f.takes(o.Value) {
+				v.leave(o.Line, "the default --%s=%s for %s: it is no flag of kubectl %s with this value", o.Name, o.Value, d.Command, v.program.Minor)
+				continue
+			}
+			w.Options = append(w.Options, writtenOption{o.Name, o.Value})
+		}
+		if len(w.Options) == 0 {
+			return
+		}
+	}
+	out.Defaults = append(out.Defaults, w)
+}
+
+func (v *converter) options(all []Option) (out []writtenOption) {
+	for _, o := range all {
+		out = append(out, writtenOption{o.Name, o.Value})
+	}
+	return out
+}
+
+// splitWords splits a command line at spaces, with a shell's quotes around what has
+// some.
+func splitWords(line string) (words []string, err error) {
+	var word strings.Builder
+	inWord := false
+	quote := rune(0)
+	for _, r := range line {
+		switch {
+		case quote != 0 && r == quote:
+			quote = 0
+		case quote != 0:
+			word.WriteRune(r)
+		case r == '\'' || r == '"':
+			quote, inWord = r, true
+		case r == ' ' || r == '\t' || r == '\n':
+			if inWord {
+				words = append(words, word.String())
+				word.Reset()
+				inWord = false
+			}
+		default:
+			word.WriteRune(r)
+			inWord = true
+		}
+	}
+	if quote != 0 {
+		return nil, fmt.Errorf("a quote %c is not closed", quote)
+	}
+	if inWord {
+		words = append(words, word.String())
+	}
+	if len(words) == 0 {
+		return nil, errors.New("it names no command")
+	}
+	return words, nil
+}

@@ -47,7 +47,7 @@ func (m *markdown) printf(format string, args ...any) { fmt.Fprintf(m, format, a
 func (m *markdown) full() bool { return m.Len() > markdownLimit }
 
 func (m *markdown) head() {
-	m.printf("## %s\n\n%s\n\n", prose(m.t.Headline), prose(scopeLine(m.t)))
+	m.printf("## %s\n\n%s\n\n", prose(m.t.Headline), prose(m.t.Looked()))
 	if m.t.Note != "" {
 		m.printf("Note: %s\n\n", prose(plain(m.t.Note)))
 	}

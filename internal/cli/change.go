@@ -83,7 +83,7 @@ func (o *changeOptions) open(s Streams, purpose string) (*bench, error) {
 
 // propose shows a plan, asks, and does it.
 func (o *changeOptions) propose(ctx context.Context, b *bench, p plan.Plan) error {
-	if err := o.render(b, p); err != nil {
+	if err := o.render(b.streams, p); err != nil {
 		return err
 	}
 	if o.dryRun || len(p.Steps) == 0 {
@@ -105,28 +105,38 @@ func (o *changeOptions) propose(ctx context.Context, b *bench, p plan.Plan) erro
 			return fmt.Errorf("nothing was done: %w", err)
 		}
 	}
-	out, err := b.Do(ctx, p, b.progress)
+	out, err := b.Do(ctx, p, b.teller().progress)
 	if err == nil && out.Result == journal.Done && o.last != nil {
 		err = o.last(ctx)
 	}
-	return b.conclude(ctx, out, err)
+	return b.teller().conclude(ctx, out, err)
 }
 
-func (o *changeOptions) render(b *bench, p plan.Plan) error {
+func (o *changeOptions) render(s Streams, p plan.Plan) error {
 	format, err := report.ParseFormat(o.output, report.Documents...)
 	if err != nil {
 		return usageError{err}
 	}
-	width, color := display(b.streams, o.noColor)
-	return report.Plan(b.streams.Out, format, p, report.Options{Width: width, Color: color})
+	width, color := display(s, o.noColor)
+	return report.Plan(s.Out, format, p, report.Options{Width: width, Color: color})
+}
+
+// onTerminal says whether there is somebody to ask.
+func onTerminal(s Streams) bool {
+	file, ok := s.In.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+func noTerminal() error {
+	return usageError{hinted{errors.New("there is no terminal to ask on"), "add --yes to do it, or --dry-run to only see the plan"}}
 }
 
 // ask asks on a terminal. An interrupt is an answer, too.
 func ask(ctx context.Context, s Streams) error {
-	file, ok := s.In.(*os.File)
-	if !ok || !term.IsTerminal(int(file.Fd())) {
-		return usageError{hinted{errors.New("there is no terminal to ask on"), "add --yes to do it, or --dry-run to only see the plan"}}
+	if !onTerminal(s) {
+		return noTerminal()
 	}
+	file := s.In.(*os.File)
 	fmt.Fprint(s.Err, "\nDo this? [y/N] ")
 	answers := make(chan string, 1)
 	go func() {
@@ -145,7 +155,15 @@ func ask(ctx context.Context, s Streams) error {
 	return nil
 }
 
-func (b *bench) progress(e execute.Event) {
+// teller tells a person what becomes of a plan.
+type teller struct {
+	streams  Streams
+	undoable func(id string) bool
+}
+
+func (b *bench) teller() *teller { return &teller{b.streams, b.Undoable} }
+
+func (b *teller) progress(e execute.Event) {
 	switch {
 	case e.Result == "" && e.Text != "":
 		fmt.Fprintf(b.streams.Err, "    %s\n", fact.Text(e.Text))
@@ -159,7 +177,7 @@ func (b *bench) progress(e execute.Event) {
 
 // conclude turns the outcome of a run into an exit code: what was stopped half
 // way needs a person, unless it was a person who stopped it.
-func (b *bench) conclude(ctx context.Context, out execute.Outcome, err error) error {
+func (b *teller) conclude(ctx context.Context, out execute.Outcome, err error) error {
 	done := 0
 	for _, s := range out.Steps {
 		if s.Result == journal.Done {
@@ -202,7 +220,7 @@ func (o *changeOptions) begin(ctx context.Context, s Streams, purpose string) (*
 	return b, nil
 }
 
-func (b *bench) congratulate(out execute.Outcome, done int) {
+func (b *teller) congratulate(out execute.Outcome, done int) {
 	unproven := 0
 	for _, s := range out.Steps {
 		if s.Unproven != "" {
@@ -214,7 +232,7 @@ func (b *bench) congratulate(out execute.Outcome, done int) {
 		how = fmt.Sprintf("done, %d of them not proven in all, since something did not answer (perennial check shows it when it does)", unproven)
 	}
 	back := ""
-	if b.Undoable(out.Plan) {
+	if b.undoable(out.Plan) {
 		back = fmt.Sprintf("; perennial undo %s takes it back", out.Plan)
 	}
 	fmt.Fprintf(b.streams.Err, "\n%d steps %s. perennial history show %s tells what%s.\n", done, how, out.Plan, back)
@@ -224,8 +242,8 @@ func (b *bench) congratulate(out execute.Outcome, done int) {
 func (o *changeOptions) finishFirst(ctx context.Context, b *bench) error {
 	for _, cut := range b.Journal.Unfinished() {
 		fmt.Fprintf(b.streams.Err, "finishing the plan %s, which was cut off\n", cut.ID)
-		out, err := b.Finish(ctx, cut, b.progress)
-		if err := b.conclude(ctx, out, err); err != nil {
+		out, err := b.Finish(ctx, cut, b.teller().progress)
+		if err := b.teller().conclude(ctx, out, err); err != nil {
 			return err
 		}
 	}

@@ -135,12 +135,13 @@ see the keys; without root it says what it could not see.`,
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	root.SetIn(s.In)
-	root.AddGroup(&cobra.Group{ID: "look", Title: "Look (changes nothing)"}, &cobra.Group{ID: "keep", Title: "Keep alive (plan, ask, do, prove)"}, &cobra.Group{ID: "unattended", Title: "Unattended"}, &cobra.Group{ID: "more", Title: "More"})
+	root.AddGroup(&cobra.Group{ID: "look", Title: "Look (changes nothing)"}, &cobra.Group{ID: "keep", Title: "Keep alive (plan, ask, do, prove)"}, &cobra.Group{ID: "ready", Title: "Get ready for an upgrade (plan, ask, do, prove)"}, &cobra.Group{ID: "unattended", Title: "Unattended"}, &cobra.Group{ID: "more", Title: "More"})
 	root.SetHelpCommandGroupID("more")
 	root.SetCompletionCommandGroupID("more")
 	root.AddCommand(
 		newCheck(s), newServe(s), newExplain(s), newReleases(s), newHistory(s),
 		newRenew(s), newRestart(s), newUndo(s),
+		newPrepare(s),
 		newAgent(s),
 		newRules(s), newKuberc(s), newVersion(s),
 	)

@@ -39,9 +39,14 @@ func (o *changeOptions) history(s Streams) error {
 		return err
 	}
 	defer b.Close()
+	plans := b.Journal.Plans()
+	if c, err := o.clusterJournal(s); err == nil {
+		defer c.Close()
+		plans = append(plans, c.Journal.Plans()...)
+	}
 	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "PLAN\tBEGUN (UTC)\tSTEPS\tRESULT")
-	for _, p := range b.Journal.Plans() {
+	for _, p := range plans {
 		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", fact.Text(p.ID), p.Begun.UTC().Format("2006-01-02 15:04"), len(p.Steps), fact.Text(resultOf(p)))
 	}
 	return w.Flush()
@@ -62,12 +67,7 @@ func resultOf(p journal.Plan) string {
 }
 
 func (o *changeOptions) show(s Streams, id string) error {
-	b, err := o.open(s, "")
-	if err != nil {
-		return err
-	}
-	defer b.Close()
-	p, of, err := b.Find(id)
+	p, of, err := o.find(s, id)
 	if err != nil {
 		return err
 	}
@@ -95,13 +95,42 @@ func (o *changeOptions) show(s Streams, id string) error {
 	return nil
 }
 
+// find finds a plan in the node's journal, or in the person's own of clusters.
+func (o *changeOptions) find(s Streams, id string) (journal.Plan, plan.Plan, error) {
+	if c, err := o.clusterJournal(s); err == nil {
+		defer c.Close()
+		if p, of, err := c.Find(id); err == nil {
+			return p, of, nil
+		}
+	}
+	b, err := o.open(s, "")
+	if err != nil {
+		return journal.Plan{}, plan.Plan{}, err
+	}
+	defer b.Close()
+	return b.Find(id)
+}
+
+// clusterJournal opens the journal of the person's plans for clusters, to look
+// at.
+func (o *changeOptions) clusterJournal(s Streams) (*clusterBench, error) {
+	dir := ""
+	if o.state != workbench.DefaultState {
+		dir = o.state
+	}
+	return (&prepareOptions{where: dir}).open(s, "")
+}
+
 func newUndo(s Streams) *cobra.Command {
 	o := &changeOptions{}
 	cmd := &cobra.Command{
 		Use: "undo PLAN", GroupID: "keep", Short: "One change from the history", Args: cobra.ExactArgs(1),
 		Long: `Puts back what a plan has replaced, with the mode and owner of before, and
 restarts what has to take it up. It is refused where a file was changed since by
-something else, and where a certificate of before has ended meanwhile.`,
+something else, and where a certificate of before has ended meanwhile.
+
+What perennial prepare has changed in a cluster is changed back there, where
+nobody has changed it since.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return o.undo(cmd.Context(), s, args[0]) },
 	}
 	o.addFlags(cmd)
@@ -109,6 +138,13 @@ something else, and where a certificate of before has ended meanwhile.`,
 }
 
 func (o *changeOptions) undo(ctx context.Context, s Streams, id string) error {
+	if c, err := o.clusterJournal(s); err == nil {
+		_, _, err := c.Find(id)
+		c.Close()
+		if err == nil {
+			return o.undoInCluster(ctx, s, id)
+		}
+	}
 	b, err := o.begin(ctx, s, "undo "+id)
 	if err != nil {
 		return err
@@ -136,4 +172,21 @@ func (o *changeOptions) undo(ctx context.Context, s Streams, id string) error {
 		return err
 	}
 	return o.propose(ctx, b, todo)
+}
+
+func (o *changeOptions) undoInCluster(ctx context.Context, s Streams, id string) error {
+	po := &prepareOptions{changeOptions: *o}
+	if o.state != workbench.DefaultState {
+		po.where = o.state
+	}
+	b, err := po.begin(ctx, s, "undo "+id)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	todo, err := b.Undo(ctx, id)
+	if err != nil {
+		return err
+	}
+	return po.propose(ctx, b, todo)
 }

@@ -124,7 +124,7 @@ func (o *restartOptions) replace(ctx context.Context, b *bench, seen plan.Seen, 
 	todo.Add(steps...)
 	if wanted := o.yes || o.steer != ""; wanted && !o.dryRun { // then nobody is asked, or was asked for something else
 		if err := o.replacing().Outage(todo); err != nil {
-			_ = o.render(b, todo)
+			_ = o.render(b.streams, todo)
 			return err
 		}
 	}

@@ -89,6 +89,7 @@ var Packages = []Package{
 
 	{Floor: 4, Dir: "internal/agent", Line: "the loop that keeps a node alive: look, judge, wait for its turn, act, tell"},
 	{Floor: 4, Dir: "internal/install", Line: "puts the agent on a node and takes it away again: identity, rights, settings, units"},
+	{Floor: 4, Dir: "internal/prepare", Line: "changes the objects of a cluster before an upgrade, as the person who asks: a plan, a journal, a proof"},
 	{Floor: 4, Dir: "internal/workbench", Line: "what changes a node: the lock, the journal, eyes and hands together; decides how the API server is replaced"},
 
 	{Floor: 5, Dir: "cmd/perennial", Line: "main: arguments, streams and the exit code"},

@@ -177,6 +177,19 @@ func spelled(value any) string {
 	return fact.Text(fmt.Sprintf("%q", fmt.Sprint(value))).String()
 }
 
+// spelled tells the fields as they are to be.
+func (o Object) spelled() string {
+	var all []string
+	for _, f := range o.Fields {
+		if f.After == nil {
+			all = append(all, "no "+f.name())
+			continue
+		}
+		all = append(all, f.name()+" "+fact.Text(*f.After).String())
+	}
+	return strings.Join(all, ", ")
+}
+
 func (e Expect) objectHolds(after Seen) (Answer, string) {
 	if e.Object == nil {
 		return Unknown, "it does not say of which object"
@@ -188,7 +201,7 @@ func (e Expect) objectHolds(after Seen) (Answer, string) {
 		}
 		switch is, _, why := e.Object.Stands(seen.Content); is {
 		case AsAfter:
-			return Yes, e.Object.String() + " is as it is to be"
+			return Yes, e.Object.String() + " has " + e.Object.spelled()
 		case AsBefore:
 			return No, e.Object.String() + " is as before"
 		default:

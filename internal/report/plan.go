@@ -46,7 +46,11 @@ func planTable(w io.Writer, p plan.Plan, o Options) error {
 		out.gap()
 	}
 	for _, n := range p.Notes {
-		out.paragraph("Not done", strings.TrimPrefix(plain(n.ID)+": "+plain(n.Text), ": "))
+		name := "Not done"
+		if n.ID == "" {
+			name = "Mind"
+		}
+		out.paragraph(name, strings.TrimPrefix(plain(n.ID)+": "+plain(n.Text), ": "))
 	}
 	return write(w, []byte(out.finished()))
 }
@@ -114,6 +118,7 @@ func planHeadline(p plan.Plan) string {
 		{plan.Turn, "1 kubeconfig to turn", "%d kubeconfigs to turn"},
 		{plan.Restart, "1 restart", "%d restarts"},
 		{plan.Patch, "1 change of an object", "%d changes of objects"},
+		{plan.Delete, "1 archive to remove", "%d archives to remove"},
 	} {
 		switch n := counts[v.verb]; n {
 		case 0:

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package prepare changes the objects of a cluster, as the person whose
+// kubeconfig it is given: it lists what a preparation needs to know, does plans
+// with a journal of that person's own, and proves them by reading the objects
+// again. docs/decisions/0014-cluster-plans.md says why the journal is the
+// person's.
+package prepare
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"time"
+
+	"perennial.dev/perennial/internal/execute"
+	"perennial.dev/perennial/internal/fact"
+	"perennial.dev/perennial/internal/host"
+	"perennial.dev/perennial/internal/journal"
+	"perennial.dev/perennial/internal/kube"
+	"perennial.dev/perennial/internal/plan"
+	"perennial.dev/perennial/internal/workbench"
+)
+
+// Options say where the journal of cluster plans lies, and who reads it.
+type Options struct {
+	State   string // directory of the journal, absolute
+	Purpose string // for whoever finds the lock taken; empty: it is not taken, and nothing can be changed
+	Version string // the program's own
+	Now     func() time.Time
+}
+
+// Bench is what changes objects of clusters.
+type Bench struct {
+	Options
+	Journal *journal.Journal
+
+	files  *host.FS
+	disk   *host.Disk
+	lock   *host.Lock
+	client *kube.Client
+	doing  plan.Plan
+}
+
+// Open takes the lock, where there is a purpose, and opens the journal.
+func Open(o Options) (*Bench, error) {
+	b := &Bench{Options: o}
+	var err error
+	if b.files, err = host.Open("/"); err != nil {
+		return nil, err
+	}
+	b.disk = host.NewDisk(b.files, nil)
+	if o.Purpose != "" {
+		if err := b.disk.MakeDir(o.State); err != nil {
+			b.Close()
+			return nil, err
+		}
+		if b.lock, err = host.AcquireLock(path.Join(o.State, "lock"), o.Purpose, o.Now()); err != nil {
+			b.Close()
+			return nil, err
+		}
+	}
+	if b.Journal, err = journal.Open(path.Join(o.State, "journal"), b.disk); err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// Close gives the lock back and ends the connections.
+func (b *Bench) Close() {
+	if b.client != nil {
+		b.client.Close()
+	}
+	if b.lock != nil {
+		_ = b.lock.Release()
+	}
+	b.files.Close()
+}
+
+// Reach opens the API of a cluster and says which it is.
+func (b *Bench) Reach(ctx context.Context, at kube.Context) (*kube.Client, plan.Cluster, error) {
+	client, err := kube.OpenContext(at, b.Version)
+	if err != nil {
+		return nil, plan.Cluster{}, err
+	}
+	is, err := identify(ctx, client, at)
+	if err != nil {
+		client.Close()
+		return nil, is, err
+	}
+	if b.client != nil {
+		b.client.Close()
+	}
+	b.client = client
+	return client, is, nil
+}
+
+var namespaces = kube.Resource{Version: "v1", Name: "namespaces", Kind: "Namespace"}
+
+func identify(ctx context.Context, client *kube.Client, at kube.Context) (plan.Cluster, error) {
+	is := plan.Cluster{Server: client.Server(), Kubeconfig: at.Kubeconfig, Context: at.Name}
+	content, err := client.Object(ctx, kube.Named{Resource: namespaces, ObjectName: "kube-system"})
+	if err != nil {
+		return is, err
+	}
+	var system struct {
+		Metadata struct {
+			UID string `json:"uid"`
+		} `json:"metadata"`
+	}
+	if err := json.Unmarshal(content, &system); err != nil || system.Metadata.UID == "" {
+		return is, fmt.Errorf("asking the API server at %s which cluster it is: its namespace kube-system has no uid", is.Server)
+	}
+	is.UID = system.Metadata.UID
+	return is, nil
+}
+
+// again opens the API of the cluster that a plan is for, and of no other.
+func (b *Bench) again(ctx context.Context, p plan.Plan) error {
+	if p.Cluster == nil {
+		return fmt.Errorf("reading the plan %s: it is for no cluster", fact.Text(p.ID))
+	}
+	c := *p.Cluster
+	_, is, err := b.Reach(ctx, kube.Context{Kubeconfig: c.Kubeconfig, Name: c.Context})
+	if err != nil {
+		return fmt.Errorf("reaching the cluster of the plan %s: %w", fact.Text(p.ID), err)
+	}
+	if is.UID != c.UID {
+		return workbench.Hint(fmt.Errorf("reaching the cluster of the plan %s: %s is another cluster than the plan's (%s)", fact.Text(p.ID), is.Server, fact.Text(c.Server)),
+			"make the kubeconfig's context lead to "+fact.Text(c.Server).String()+" again")
+	}
+	return nil
+}
+
+// Do does a plan.
+func (b *Bench) Do(ctx context.Context, p plan.Plan, tell func(execute.Event)) (execute.Outcome, error) {
+	b.doing = p
+	return b.runner(tell).Run(ctx, p)
+}
+
+// Finish finishes a plan that was cut off.
+func (b *Bench) Finish(ctx context.Context, cut journal.Plan, tell func(execute.Event)) (execute.Outcome, error) {
+	p, err := content(cut)
+	if err == nil {
+		err = b.again(ctx, p)
+	}
+	if err != nil {
+		return execute.Outcome{Plan: cut.ID}, err
+	}
+	b.doing = p
+	return b.runner(tell).Resume(ctx, cut)
+}
+
+// content reads a plan from the journal. One with steps for a node is none of
+// this package's.
+func content(of journal.Plan) (plan.Plan, error) {
+	var p plan.Plan
+	if err := json.Unmarshal(of.Content, &p); err != nil {
+		return p, fmt.Errorf("reading the plan %s from the journal: %w", of.ID, err)
+	}
+	if slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Verb != plan.Patch || s.Object == nil }) {
+		return p, fmt.Errorf("reading the plan %s from the journal: not all of its steps change objects of a cluster", of.ID)
+	}
+	return p, nil
+}
+
+// Undo plans to take back a plan.
+func (b *Bench) Undo(ctx context.Context, id string) (plan.Plan, error) {
+	past, of, err := b.Find(id)
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	if past.UndoneBy != "" {
+		return plan.Plan{}, workbench.Hint(fmt.Errorf("undoing the plan %s: it was undone by %s", fact.Text(id), fact.Text(past.UndoneBy)), "perennial undo "+past.UndoneBy+" does it again")
+	}
+	if err := b.again(ctx, of); err != nil {
+		return plan.Plan{}, err
+	}
+	b.doing = of
+	seen, err := b.Look(ctx)
+	if err != nil {
+		return plan.Plan{}, err
+	}
+	done := map[int]bool{}
+	for _, s := range past.Steps {
+		last := s.Last()
+		done[s.Number] = last.Outcome != nil && last.Outcome.Result == journal.Done
+	}
+	now := b.Now()
+	return plan.ForObjectUndo(of, done, seen, workbench.PlanID(now), now)
+}
+
+// ErrNoPlan: the journal has no plan of a name.
+var ErrNoPlan = errors.New("the journal has none of that name")
+
+// Find finds a plan in the journal, with its content.
+func (b *Bench) Find(id string) (journal.Plan, plan.Plan, error) {
+	for _, p := range b.Journal.Plans() {
+		if p.ID == id {
+			of, err := content(p)
+			return p, of, err
+		}
+	}
+	return journal.Plan{}, plan.Plan{}, fmt.Errorf("looking for the plan %q: %w", fact.Text(id), ErrNoPlan)
+}
+
+// Look implements execute.Eyes: the objects of the plan that is being done.
+func (b *Bench) Look(ctx context.Context) (plan.Seen, error) {
+	var seen plan.Seen
+	for _, o := range b.doing.Objects() {
+		content, err := execute.Server{Client: b.client}.Object(ctx, o)
+		switch {
+		case err != nil:
+			seen.Unseen = append(seen.Unseen, fact.Unseen{Source: "cluster", What: fact.Text(o.ID()), Why: fact.Failed, Detail: fact.Text(err.Error())})
+		case content != nil:
+			seen.Facts = append(seen.Facts, fact.Object{
+				APIVersion: fact.Text(o.APIVersion), Type: fact.Text(o.Kind), Namespace: fact.Text(o.Namespace), Name: fact.Text(o.Name), Content: content,
+			})
+		}
+	}
+	return seen, ctx.Err()
+}
+
+func (b *Bench) runner(tell func(execute.Event)) *execute.Runner {
+	return &execute.Runner{
+		Hands: execute.Machine{Disk: b.disk, API: execute.Server{Client: b.client}}, Eyes: b, Journal: b.Journal, State: b.State, Rand: rand.Reader,
+		Now: b.Now, Sleep: workbench.Sleep, Tell: tell, Patience: execute.DefaultPatience,
+	}
+}

@@ -124,6 +124,7 @@ func TestUpgradeOfANodeWithDates(t *testing.T) {
 // The name of an object alone does not tell which of its settings or rules is meant.
 func TestTitlesOfWhatIsInObjects(t *testing.T) {
 	config := &finding.Object{APIVersion: "kubelet.config.k8s.io/v1beta1", Kind: "KubeletConfiguration"}
+	kept := &finding.Object{APIVersion: "kubeadm.k8s.io/v1beta3", Kind: "ClusterConfiguration", Namespace: "kube-system", Name: "kubeadm-config"}
 	hook := &finding.Object{APIVersion: "admissionregistration.k8s.io/v1", Kind: "ValidatingWebhookConfiguration", Name: "hook"}
 	oldHook := &finding.Object{APIVersion: "admissionregistration.k8s.io/v1beta1", Kind: "ValidatingWebhookConfiguration", Name: "hook"}
 	pod := &finding.Object{APIVersion: "v1", Kind: "Pod", Namespace: "shop", Name: "kubelet-gate-X"}
@@ -135,6 +136,8 @@ func TestTitlesOfWhatIsInObjects(t *testing.T) {
 			"the feature gate CSIMigration of the kubelet in kubelet.config.k8s.io/v1beta1 KubeletConfiguration is no longer known"},
 		{finding.Finding{Code: finding.ConfigKindRemoved, ID: "manifest/kubelet.config.k8s.io/KubeletConfiguration/-/-/kubelet-config-KubeletConfiguration", Object: config},
 			"kubelet.config.k8s.io/v1beta1 KubeletConfiguration is in a version that is no longer read"},
+		{finding.Finding{Code: finding.EtcdFault, ID: "cluster/ClusterConfiguration/kube-system/kubeadm-config/etcd-fault-DataInconsistency", Object: kept},
+			"etcd in kubeadm.k8s.io/v1beta3 ClusterConfiguration kube-system/kubeadm-config has a known fault"},
 		{finding.Finding{Code: finding.APIRemoved, ID: "cluster/ValidatingWebhookConfiguration/-/hook", Object: hook},
 			"admissionregistration.k8s.io/v1 ValidatingWebhookConfiguration hook has a rule for a version that is no longer served"},
 		{finding.Finding{Code: finding.APIRemoved, ID: "cluster/ValidatingWebhookConfiguration/-/hook", Object: oldHook},

@@ -121,7 +121,7 @@ func upgradeClause(i Item) string {
 // an object, such as a KubeletConfiguration, may hold several.
 var ofSettings = []finding.Code{
 	finding.FlagRemoved, finding.FlagDeprecated, finding.FlagDefault, finding.GateRemoved, finding.GateLocked, finding.GateRequires,
-	finding.RuntimeConfigRefused, finding.AdmissionPluginRemoved, finding.EtcdFlagRemoved,
+	finding.RuntimeConfigRefused, finding.AdmissionPluginRemoved, finding.EtcdFlagRemoved, finding.EtcdFault, finding.EtcdCheckMissing,
 }
 
 // inObject is the object, or the setting of a component that it holds.

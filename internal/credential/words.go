@@ -63,7 +63,7 @@ func renewFix(c layout.Credential) string {
 		return "perennial renew " + name
 	case name == "kubelet.conf":
 		return "kubeadm init phase kubeconfig kubelet, then systemctl restart kubelet"
-	case name == "kubelet":
+	case c.SelfMade: // it makes another one at a start at which both are missing, and does not start where one is
 		return "rm " + quote(c.Path) + " " + quote(c.Key) + " && systemctl restart kubelet"
 	case slices.Contains(kubeadmRenews, name):
 		return "kubeadm certs renew " + name

@@ -24,6 +24,9 @@ func (r *Runner) renewed(ctx context.Context, s plan.Step) ([]content, error) {
 	if err != nil {
 		return nil, err
 	}
+	if sign.Own() {
+		return r.remade(ctx, sign, data, old)
+	}
 	request := pki.Request{Now: r.Now(), Life: sign.Life.Duration, Rand: r.Rand}
 	if request.Wanted, err = sign.Wanted(old); err != nil {
 		return nil, err
@@ -43,6 +46,27 @@ func (r *Runner) renewed(ctx context.Context, s plan.Step) ([]content, error) {
 		return nil, err
 	}
 	return r.placed(ctx, sign, data, issued.Cert, request.Key)
+}
+
+// remade is a certificate that is signed with its own key. Nothing else is in its file:
+// what it was signed by before is of no use any more.
+func (r *Runner) remade(ctx context.Context, sign *plan.Sign, data []byte, old fact.Cert) ([]content, error) {
+	var key *pki.PrivateKey
+	err := r.keyBelongs(ctx, sign, data, old)
+	switch {
+	case sign.NewKey:
+		key, err = pki.NewPrivateKey(pki.KeyOf(old), r.Rand)
+	case err == nil:
+		key, err = r.privateKey(ctx, sign.Key, false)
+	}
+	if err != nil {
+		return nil, err
+	}
+	issued, err := pki.Remake(pki.Request{Wanted: pki.Wanted{Old: old, Key: key}, Now: r.Now(), Life: sign.Life.Duration, Rand: r.Rand})
+	if err != nil {
+		return nil, err
+	}
+	return r.fresh(ctx, sign, issued, nil, key, sign.NewKey)
 }
 
 // presented is the certificate that a file presents: its first, or that of a

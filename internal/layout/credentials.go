@@ -198,6 +198,7 @@ func (d *discovery) completeKubelet() {
 		}
 	}
 	if k.Process != nil || d.kubelet != nil {
+		d.selfMade = flags.Get("tls-cert-file") == "" && flags.Get("tls-private-key-file") == ""
 		set("tls-cert-file", path.Join(certDir, "kubelet.crt"))
 		set("tls-private-key-file", path.Join(certDir, "kubelet.key"))
 	}

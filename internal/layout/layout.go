@@ -71,6 +71,10 @@ type Credential struct {
 	Covers    []string // host names and addresses that clients use for it
 	// SelfRotating says that its user, the kubelet, renews it.
 	SelfRotating bool
+	// SelfMade says that nothing names the kubelet's serving certificate, so that the
+	// kubelet makes it: at a start at which neither the file nor its key is there, for
+	// a year, and never again (InitializeTLS, cmd/kubelet/app/server.go, 1.25 to 1.37).
+	SelfMade bool
 	// OnlyHere says that the certificate must name this node.
 	OnlyHere bool
 }
@@ -177,6 +181,7 @@ type discovery struct {
 	manifests   []fact.Manifest
 	processes   []fact.Process
 	kubelet     *fact.KubeletConfig
+	selfMade    bool // the kubelet makes its serving certificate
 	files       map[string]fact.File
 	listings    []fact.Listing
 	renewers    []fact.Renewer

@@ -28,6 +28,7 @@ func (d *discovery) describeUse() {
 			c.SelfRotating = d.kubeletRotates(c.Path)
 		case d.id("kubelet"):
 			c.SelfRotating = strings.HasSuffix(c.Path, "kubelet-server-current.pem")
+			c.SelfMade = d.selfMade
 		}
 		slices.Sort(c.Covers)
 		c.Covers = slices.Compact(c.Covers)

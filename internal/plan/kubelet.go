@@ -5,6 +5,7 @@ package plan
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"time"
 
 	"perennial.dev/perennial/internal/fact"
@@ -64,4 +65,45 @@ func (p *planner) newer(c layout.Credential) fact.Cert {
 func (p *planner) stuck(c layout.Credential) bool {
 	f, ok := p.seen.find(c.ID, finding.CertificateExpires)
 	return ok && c.ID.Name() == "kubelet.conf" && f.Evidence.Certificate != nil && !f.Evidence.Certificate.NotAfter.After(p.o.Now)
+}
+
+// own says whether a certificate is one that the kubelet has made for itself, with an
+// authority that it threw away. Nobody trusts that one, and the kubelet makes no other
+// as long as the file is there, whatever has ended.
+func (p *planner) own(c layout.Credential) bool {
+	certs := p.file(c.Path).Certs
+	if !c.SelfMade || len(certs) == 0 {
+		return false
+	}
+	known := slices.ContainsFunc(p.seen.Layout.Credentials, func(ca layout.Credential) bool {
+		return ca.Role == layout.Authority && slices.ContainsFunc(p.file(ca.Path).Certs, func(by fact.Cert) bool { return pki.Issued(by, certs[0]) })
+	})
+	return !known && slices.ContainsFunc(certs, func(by fact.Cert) bool { return pki.Issued(by, certs[0]) })
+}
+
+// Own says whether a certificate is signed with its own key.
+func (s *Sign) Own() bool { return s.CA == s.Cert }
+
+// remake plans to make the kubelet's own certificate again, signed with its own key:
+// one file is replaced, the kubelet can start before and after it, and with the key it
+// is as much the same as before as a certificate without an authority can be.
+func (p *planner) remake(c layout.Credential, f finding.Finding) {
+	leaf := p.file(c.Path).Certs[0]
+	newKey := p.o.NewKey
+	if fault, missing := p.keyFault(c); fault != "" {
+		if newKey = newKey || missing && p.o.Create; !newKey {
+			p.note(c.ID, "%s; --new-key makes another one", fault)
+			return
+		}
+	}
+	life := p.o.Life
+	if life == 0 {
+		life = leaf.NotAfter.Sub(leaf.NotBefore) - pki.Backdate
+	}
+	step := Step{
+		Verb: Renew, ID: c.ID, Title: "renew " + c.ID.Name(), Why: "it ends " + f.End.Date.UTC().Format(time.RFC3339) + "; the kubelet made it for itself, and makes no other as long as it is there",
+		Sign: &Sign{CA: c.Path, CAKey: c.Key, Cert: c.Path, Key: c.Key, NewKey: newKey, Life: Span{life}, Replaces: leaf.Fingerprint()},
+	}
+	step.Files = p.filesOf(step.Sign)
+	p.sign(c, step, leaf.Fingerprint(), p.o.Now.Add(life))
 }

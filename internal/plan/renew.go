@@ -107,7 +107,7 @@ func (p *planner) wanted(c layout.Credential) bool {
 		return false
 	case c.SelfRotating:
 		return p.stuck(c)
-	case p.o.All || p.newer(c).Certificate != nil:
+	case p.o.All && !p.own(c) || p.newer(c).Certificate != nil: // the kubelet is not restarted for nothing
 		return true
 	}
 	if _, missing := p.keyFault(c); missing && p.o.Create {
@@ -146,6 +146,10 @@ func (p *planner) renew(c layout.Credential) {
 		return
 	}
 	leaf := f.Evidence.Certificate
+	if p.own(c) {
+		p.remake(c, f)
+		return
+	}
 	ca, why := p.signer(c, f)
 	switch {
 	case ca == nil:
@@ -173,12 +177,26 @@ func (p *planner) renew(c layout.Credential) {
 	}
 	step.Files = p.filesOf(step.Sign)
 	end := p.capped(c.ID, *ca, life)
-	step.Expect = []Expect{{Predicate: DiskRenewed, ID: c.ID, Fingerprint: leaf.Fingerprint, NotAfter: end.Add(-slack)}}
-	if p.served(c) {
+	p.sign(c, step, leaf.Fingerprint, end)
+}
+
+// sign adds a step that makes a certificate anew, with what has to be seen then: on
+// disk, and where it is served. What is only taken up by a restart is served after it.
+func (p *planner) sign(c layout.Credential, step Step, old string, end time.Time) {
+	step.Expect = []Expect{{Predicate: DiskRenewed, ID: c.ID, Fingerprint: old, NotAfter: end.Add(-slack)}}
+	if p.served(c) && p.takenUp(c) {
 		step.Expect = append(step.Expect, Expect{Predicate: WireEqualsDisk, ID: c.ID})
 	}
 	p.add(step)
 	p.renewed = append(p.renewed, c)
+}
+
+// takenUp says whether all who use a credential take up a new one by themselves.
+func (p *planner) takenUp(c layout.Credential) bool {
+	return !slices.ContainsFunc(c.Consumers, func(u layout.Consumer) bool {
+		itself, _ := credential.TakesUp(c, u, false)
+		return !itself
+	})
 }
 
 // life is how long the new certificate is to live from now on: until it is as old
@@ -336,6 +354,9 @@ func (p *planner) filesOf(s *Sign) []File {
 		}
 		files = append(files, key)
 	}
+	if s.Own() {
+		return files
+	}
 	return append(files, p.planned(s.CA, false), p.planned(s.CAKey, false))
 }
 
@@ -378,4 +399,7 @@ func (p *planner) restart(c layout.Credential, u layout.Consumer, because string
 	p.add(step)
 	last := &p.Steps[len(p.Steps)-1]
 	last.Expect = append(last.Expect, Expect{Predicate: IdentityCurrent, ID: c.ID, Component: u.Component})
+	if p.served(c) {
+		last.Expect = append(last.Expect, Expect{Predicate: WireEqualsDisk, ID: c.ID})
+	}
 }

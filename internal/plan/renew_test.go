@@ -4,6 +4,7 @@ package plan_test
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"slices"
 	"strings"
@@ -32,6 +33,10 @@ func see(t *testing.T, n *testnode.Node, running ...string) plan.Seen {
 		}
 	}
 	for i, name := range running {
+		if name == layout.Kubelet {
+			rec.Facts = append(rec.Facts, fact.Process{PID: 100 + i, Start: testnode.Start, Args: []string{"/usr/bin/kubelet", "--config=/var/lib/kubelet/config.yaml"}, Unit: "kubelet.service", UnitRestart: "always"})
+			continue
+		}
 		m := layout.ParseManifest("", fact.Meta{}, n.Read("/etc/kubernetes/manifests/"+name+".yaml"))
 		rec.Facts = append(rec.Facts, fact.Process{PID: 100 + i, Start: testnode.Start, Args: m.Containers[0].Args})
 	}
@@ -51,12 +56,12 @@ func steps(p plan.Plan) []string {
 
 var leaves = []string{
 	"renew admin.conf", "renew apiserver", "renew apiserver-etcd-client", "renew apiserver-kubelet-client", "renew controller-manager.conf",
-	"renew etcd-healthcheck-client", "renew etcd-peer", "renew etcd-server", "renew front-proxy-client", "renew scheduler.conf", "renew super-admin.conf",
+	"renew etcd-healthcheck-client", "renew etcd-peer", "renew etcd-server", "renew front-proxy-client", "renew kubelet", "renew scheduler.conf", "renew super-admin.conf",
 }
 
 // Of a whole kubeadm node, only the controller manager and the scheduler must
-// be restarted; the CAs, the service-account keys and what the kubelet keeps
-// are left alone.
+// be restarted, and the kubelet where it runs; the CAs, the service-account keys and
+// what the kubelet keeps are left alone.
 func TestAll(t *testing.T) {
 	n := testnode.New(t, testnode.Options{})
 	seen := see(t, n, "kube-apiserver", "etcd", "kube-controller-manager", "kube-scheduler")
@@ -107,11 +112,11 @@ func TestNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := steps(p); !slices.Equal(got, []string{"renew apiserver", "renew scheduler.conf"}) {
+	if got := steps(p); !slices.Equal(got, []string{"renew apiserver", "renew kubelet", "renew scheduler.conf"}) {
 		t.Errorf("steps %v", got)
 	}
 	notes := fmt.Sprint(p.Notes)
-	for _, want := range []string{"a CA is not renewed", "the kubelet renews it itself", "self-signed", "kube-scheduler does not run here"} {
+	for _, want := range []string{"a CA is not renewed", "the kubelet renews it itself", "kubelet does not run here", "kube-scheduler does not run here"} {
 		if !strings.Contains(notes, want) {
 			t.Errorf("no note says %q: %s", want, notes)
 		}
@@ -157,5 +162,65 @@ func TestLifeOfALeafWithItsCAsBegin(t *testing.T) {
 	p, err := plan.ForRenewal(see(t, n), plan.RenewOptions{Now: late, Names: []string{"apiserver-kubelet-client"}})
 	if err != nil || len(p.Steps) != 1 || p.Steps[0].Sign.Life.Duration != 365*24*time.Hour-pki.Backdate || !strings.Contains(fmt.Sprint(p.Notes), "its begin is its CA's") {
 		t.Errorf("%v, %+v, %v", err, p.Steps, p.Notes)
+	}
+}
+
+// What the kubelet has made for itself is made again, and the kubelet restarted, where
+// it is due; what somebody names, and what a CA of the cluster has signed, is not taken
+// for that.
+func TestTheKubeletsOwn(t *testing.T) {
+	const at, key, config = "/var/lib/kubelet/pki/kubelet.crt", "/var/lib/kubelet/pki/kubelet.key", "/var/lib/kubelet/config.yaml"
+	made := func(n *testnode.Node) { // as a kubelet does: with a CA that is thrown away
+		ca := n.NewCA("cp1-ca@1")
+		leaf := n.Sign(ca, testnode.Leaf{Name: "cp1@1", DNS: []string{"cp1"}, Usage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+		n.Write(at, 0o644, append(testnode.CertPEM(leaf.Cert), testnode.CertPEM(ca.Cert)...))
+		n.Write(key, 0o600, n.KeyPEM(leaf))
+	}
+	for name, c := range map[string]struct {
+		change func(*testnode.Node)
+		all    bool
+		at     time.Time
+		steps  []string
+		note   string
+	}{
+		"due":                      {change: made, at: now, steps: []string{"renew kubelet", "restart kubelet"}},
+		"self-signed":              {at: now, steps: []string{"renew kubelet", "restart kubelet"}},
+		"not due":                  {change: made, at: testnode.Start.AddDate(0, 1, 0)},
+		"not due, but all of them": {change: made, all: true, at: testnode.Start.AddDate(0, 1, 0)},
+		"somebody names it": {at: now, change: func(n *testnode.Node) {
+			made(n)
+			n.Edit(config, "rotateCertificates: true", "rotateCertificates: true\ntlsCertFile: "+at+"\ntlsPrivateKeyFile: "+key)
+		}, note: "the CA that signed it was not found on this node"},
+		"the cluster's CA signed it": {at: now, change: func(n *testnode.Node) {
+			leaf := n.Sign(n.CAs["ca"], testnode.Leaf{Name: "system:node:cp1", DNS: []string{"cp1"}, Usage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+			n.WriteCert(at, leaf.Cert)
+			n.Write(key, 0o600, n.KeyPEM(leaf))
+		}, steps: []string{"renew kubelet", "restart kubelet"}},
+		"its key is gone": {at: now, change: func(n *testnode.Node) { made(n); n.Remove(key) }, note: "--new-key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := testnode.New(t, testnode.Options{})
+			if c.change != nil {
+				c.change(n)
+			}
+			seen := see(t, n, "kubelet")
+			o := plan.RenewOptions{ID: "p", Now: c.at, All: c.all, Policy: policy.Default()}
+			p, err := plan.ForRenewal(seen, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, s := range p.Steps {
+				if title := string(s.Verb) + " " + s.ID.Name(); strings.Contains(title, "kubelet") && s.ID.Name() != "apiserver-kubelet-client" {
+					got = append(got, title)
+					if own := s.Sign != nil && s.Sign.Own(); s.Verb == plan.Renew && (own == strings.Contains(name, "CA") || len(s.Files) > 2 && own) {
+						t.Errorf("own %v: %+v", own, s.Files)
+					}
+				}
+			}
+			if !slices.Equal(got, c.steps) || !strings.Contains(fmt.Sprint(p.Notes), c.note) {
+				t.Errorf("%v, want %v; %v", got, c.steps, p.Notes)
+			}
+		})
 	}
 }

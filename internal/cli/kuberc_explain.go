@@ -153,6 +153,9 @@ func (e *explained) text(w io.Writer, contents kuberc.Contents) error {
 	if e.Unknown != "" {
 		note("%s is no command: kubectl looks for a plugin kubectl-%s", fact.Text(e.Unknown), fact.Text(e.Unknown))
 	}
+	if e.Missed != nil {
+		note("line %d: %s", e.Missed.Line, e.Missed.Text)
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

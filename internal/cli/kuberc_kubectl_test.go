@@ -109,9 +109,9 @@ func (k *kubectl) run(t *testing.T, line string, env ...string) observed {
 	if _, ended := err.(*exec.ExitError); err != nil && !ended {
 		t.Fatal(err)
 	}
-	o := observed{code: cmd.ProcessState.ExitCode(), out: instant.ReplaceAllString(out.String(), "T"), err: klogLine.ReplaceAllString(errs.String(), "")}
+	o := observed{code: cmd.ProcessState.ExitCode(), out: chance.ReplaceAllString(out.String(), "X"), err: klogLine.ReplaceAllString(errs.String(), "")}
 	for _, asked := range k.server.take() {
-		o.asked = append(o.asked, instant.ReplaceAllString(asked, "T"))
+		o.asked = append(o.asked, chance.ReplaceAllString(asked, "X"))
 	}
 	config, err := os.ReadFile(filepath.Join(k.home, "config"))
 	if err != nil {

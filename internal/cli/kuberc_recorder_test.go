@@ -77,7 +77,7 @@ func respond(q *http.Request, body []byte) (int, any) {
 	path := strings.Trim(q.URL.Path, "/")
 	switch path {
 	case "version":
-		return http.StatusOK, object{"major": "1", "minor": "37", "gitVersion": "v1.37.0"}
+		return http.StatusOK, object{"major": "1", "minor": "36", "gitVersion": "v1.36.0"}
 	case "api":
 		return http.StatusOK, object{"kind": "APIVersions", "versions": []string{"v1"}}
 	case "apis":
@@ -184,4 +184,5 @@ func failure(reason string, code int) object {
 	return object{"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code, "message": "the server could not find the requested resource"}
 }
 
-var instant = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)`)
+// chance is what differs from run to run: instants, and how long a watch may last.
+var chance = regexp.MustCompile(`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)|timeoutSeconds=\d+`)

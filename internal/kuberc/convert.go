@@ -21,28 +21,63 @@ type (
 		Kind       string           `yaml:"kind"`
 		Aliases    []writtenAlias   `yaml:"aliases,omitempty"`
 		Defaults   []writtenDefault `yaml:"defaults,omitempty"`
-		Policy     string           `yaml:"credentialPluginPolicy,omitempty"`
+		Policy     visible          `yaml:"credentialPluginPolicy,omitempty"`
 		Allowlist  []writtenAllowed `yaml:"credentialPluginAllowlist,omitempty"`
 	}
 	writtenAlias struct {
-		Name    string          `yaml:"name"`
-		Command string          `yaml:"command"`
+		Name    visible         `yaml:"name"`
+		Command visible         `yaml:"command"`
 		Options []writtenOption `yaml:"options,omitempty"`
-		Prepend []string        `yaml:"prependArgs,omitempty"`
-		Append  []string        `yaml:"appendArgs,omitempty"`
+		Prepend []visible       `yaml:"prependArgs,omitempty"`
+		Append  []visible       `yaml:"appendArgs,omitempty"`
 	}
 	writtenDefault struct {
-		Command string          `yaml:"command"`
+		Command visible         `yaml:"command"`
 		Options []writtenOption `yaml:"options"`
 	}
 	writtenOption struct {
-		Name    string `yaml:"name"`
-		Default string `yaml:"default"`
+		Name    visible `yaml:"name"`
+		Default visible `yaml:"default"`
 	}
 	writtenAllowed struct {
-		Command string `yaml:"command"`
+		Command visible `yaml:"command"`
 	}
 )
+
+// visible is a text of which nothing acts on a terminal that shows it.
+type visible string
+
+// MarshalYAML has such a text quoted, so that escapes may stand in it.
+func (v visible) MarshalYAML() (any, error) {
+	n := yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: string(v)}
+	if fact.Text(v).String() != string(v) {
+		n.Style = yaml.DoubleQuotedStyle
+	}
+	return &n, nil
+}
+
+// escaped writes what YAML would leave as it is.
+func escaped(text []byte) []byte {
+	var b bytes.Buffer
+	for _, r := range string(text) {
+		switch {
+		case r == '\n' || fact.Text(r).String() == string(r):
+			b.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&b, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.Bytes()
+}
+
+func shown(all []string) (out []visible) {
+	for _, s := range all {
+		out = append(out, visible(s))
+	}
+	return out
+}
 
 // Convert writes preferences of any form in today's, v1beta1, and says what it had
 // to leave out. Of a file in several documents it takes what kubectl would, else the
@@ -63,9 +98,9 @@ func (p Program) Convert(c Contents) (text []byte, left []Mistake, err error) {
 	for _, d := range prefs.Defaults {
 		v.defaults(&out, d)
 	}
-	out.Policy = prefs.Policy.Type
+	out.Policy = visible(prefs.Policy.Type)
 	for _, a := range prefs.Policy.Allow {
-		out.Allowlist = append(out.Allowlist, writtenAllowed{a.Command})
+		out.Allowlist = append(out.Allowlist, writtenAllowed{visible(a.Command)})
 	}
 	var b bytes.Buffer
 	for _, m := range v.left {
@@ -76,7 +111,7 @@ func (p Program) Convert(c Contents) (text []byte, left []Mistake, err error) {
 	if err := e.Encode(out); err != nil {
 		return nil, nil, fmt.Errorf("writing preferences: %w", err)
 	}
-	return b.Bytes(), v.left, nil
+	return escaped(b.Bytes()), v.left, nil
 }
 
 type converter struct {
@@ -90,7 +125,7 @@ func (v *converter) leave(line int, format string, args ...any) {
 }
 
 func (v *converter) alias(out *written, a Alias) {
-	w := writtenAlias{a.Name, a.Command, v.options(a.Options), a.Prepend, a.Append}
+	w := writtenAlias{visible(a.Name), visible(a.Command), v.options(a.Options), shown(a.Prepend), shown(a.Append)}
 	if !v.early {
 		out.Aliases = append(out.Aliases, w)
 		return
@@ -117,7 +152,7 @@ func (v *converter) alias(out *written, a Alias) {
 		v.leave(a.Line, "the alias %s: kubectl has a command of this name", a.Name)
 		return
 	}
-	w.Command = leads.to.String()
+	w.Command = visible(leads.to.String())
 	if err := v.line(&w, leads, words); err != nil {
 		v.leave(a.Line, "the alias %s: %v", a.Name, err)
 		return
@@ -132,10 +167,10 @@ func (v *converter) line(w *writtenAlias, leads way, words []string) error {
 		switch {
 		case slices.Contains(leads.words, i):
 		case word == "--":
-			w.Append = append(w.Append, words[i:]...)
+			w.Append = append(w.Append, shown(words[i:])...)
 			return nil
 		case len(word) < 2 || word[0] != '-':
-			w.Prepend = append(w.Prepend, word)
+			w.Prepend = append(w.Prepend, visible(word))
 		default:
 			name, value, valued := strings.Cut(strings.TrimPrefix(word, "--"), "=")
 			f, ok := leads.to.flag(name)
@@ -158,7 +193,7 @@ func (v *converter) line(w *writtenAlias, leads way, words []string) error {
 				i++
 				value = words[i]
 			}
-			w.Options = append(w.Options, writtenOption{f.Name, value})
+			w.Options = append(w.Options, writtenOption{visible(f.Name), visible(value)})
 		}
 	}
 	return nil
@@ -169,7 +204,7 @@ func (v *converter) defaults(out *written, d Default) {
 		v.leave(d.Line, "the default for every command: kubectl has none such")
 		return
 	}
-	w := writtenDefault{d.Command, v.options(d.Options)}
+	w := writtenDefault{visible(d.Command), v.options(d.Options)}
 	if v.early {
 		leads := v.program.Root.walk(strings.Fields(d.Command))
 		if leads.unknown() || len(leads.words) == 0 {
@@ -182,7 +217,7 @@ func (v *converter) defaults(out *written, d Default) {
 				v.leave(o.Line, "the default --%s=%s for %s: it is no flag of kubectl %s with this value", o.Name, o.Value, d.Command, v.program.Minor)
 				continue
 			}
-			w.Options = append(w.Options, writtenOption{o.Name, o.Value})
+			w.Options = append(w.Options, writtenOption{visible(o.Name), visible(o.Value)})
 		}
 		if len(w.Options) == 0 {
 			return
@@ -193,7 +228,7 @@ func (v *converter) defaults(out *written, d Default) {
 
 func (v *converter) options(all []Option) (out []writtenOption) {
 	for _, o := range all {
-		out = append(out, writtenOption{o.Name, o.Value})
+		out = append(out, writtenOption{visible(o.Name), visible(o.Value)})
 	}
 	return out
 }

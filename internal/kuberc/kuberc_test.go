@@ -195,6 +195,27 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// What acts on a terminal is written so that it does not, and read back the same.
+func TestConvertsVisibly(t *testing.T) {
+	const hostile = "\x1b[31m\u202e\u0085 \U000e0041 'it\"s' \\u202e"
+	c := Read([]byte(alphaHead + "overrides:\n- command: get\n  flags: [{name: output, default: \"\\e[31m\\u202e\\x85 \\U000e0041 'it\\\"s' \\\\u202e\"}]\n"))
+	if c.Found == nil || c.Found.Defaults[0].Options[0].Value != hostile {
+		t.Fatalf("read as %+v", c)
+	}
+	text, _, err := newest(t).Convert(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i := strings.IndexFunc(string(text), func(r rune) bool { return r != '\n' && (r < ' ' || r > '~') }); i >= 0 {
+		t.Errorf("not visible: %q", text)
+	}
+	if again := Read(text); again.Found == nil || again.Found.Defaults[0].Options[0].Value != hostile {
+		t.Errorf("read back as %+v\n%s", again, text)
+	}
+}
+
+const alphaHead = "apiVersion: kubectl.config.k8s.io/v1alpha1\nkind: Preference\n"
+
 func bomb() string {
 	var b strings.Builder
 	b.WriteString("a0: &a0 [{name: x, command: get}]\n")

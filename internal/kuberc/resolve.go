@@ -25,6 +25,8 @@ type Resolved struct {
 	Refusal *Remark `json:"refusal,omitempty"`
 	// Unknown: no command has the name. Kubectl then looks for a plugin.
 	Unknown string `json:"unknown,omitempty"`
+	// Missed is why an alias of that name was not found.
+	Missed *Remark `json:"missed,omitempty"`
 }
 
 // Remark is a sentence about a line of the file; 0 where it is about none.
@@ -194,6 +196,9 @@ func (r *resolver) options(on *Command, options []Option, of string, e *Entry) {
 		}
 		if ok {
 			a.Not = fact.Text("given by " + by)
+			if _, really := on.given(flag.Name, r.args); !really {
+				a.Not = fact.Text(r.program.Name + " takes " + by + " for it")
+			}
 			continue
 		}
 		if !flag.takes(o.Value) {
@@ -223,6 +228,7 @@ func (r *resolver) finish() {
 	if leads.unknown() {
 		if name := r.args[leads.next]; name != "help" && !strings.HasPrefix(name, "__complete") {
 			r.out.Unknown = name
+			r.missed(name)
 		}
 		r.out.Args = r.args
 		return
@@ -245,6 +251,18 @@ func (r *resolver) finish() {
 		r.out.Args = append(r.out.Args, r.flags(leads.to)...)
 	}
 	r.out.Command = r.path(leads.to)
+}
+
+// missed explains why an alias that is there was not found.
+func (r *resolver) missed(name string) {
+	if r.prefs == nil {
+		return
+	}
+	for _, a := range r.prefs.Aliases {
+		if a.Name == name {
+			r.out.Missed = &Remark{a.Line, fact.Text(fmt.Sprintf("alias %s is not found: the first argument without a dash is taken for the alias; write a flag before it as --flag=value, or behind it", name))}
+		}
+	}
 }
 
 // flags are those that the entries have set for the command that runs.

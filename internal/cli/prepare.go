@@ -125,7 +125,7 @@ func (o *prepareOptions) open(s Streams, purpose string) (*clusterBench, error) 
 	if err != nil {
 		return nil, err
 	}
-	b, err := prepare.Open(prepare.Options{State: dir, Purpose: purpose, Version: version(), Now: s.Now})
+	b, err := prepare.Open(prepare.Options{State: dir, Purpose: purpose, Version: version(), Now: s.Now, Plugins: pluginPolicy(s)})
 	if err != nil {
 		return nil, err
 	}
@@ -336,7 +336,7 @@ func (o *prepareOptions) volumes(ctx context.Context, s Streams, dir string) err
 	if err != nil {
 		return err
 	}
-	b := &prepare.Bench{Options: prepare.Options{Version: version(), Now: s.Now}}
+	b := &prepare.Bench{Options: prepare.Options{Version: version(), Now: s.Now, Plugins: pluginPolicy(s)}}
 	w, err := b.WriteVolumes(ctx, prepare.Volumes{At: at, Rules: k.rules, To: to, Dir: dir})
 	if err != nil {
 		return err

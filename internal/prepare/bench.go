@@ -22,6 +22,7 @@ import (
 	"perennial.dev/perennial/internal/host"
 	"perennial.dev/perennial/internal/journal"
 	"perennial.dev/perennial/internal/kube"
+	"perennial.dev/perennial/internal/kuberc"
 	"perennial.dev/perennial/internal/plan"
 	"perennial.dev/perennial/internal/workbench"
 )
@@ -32,6 +33,8 @@ type Options struct {
 	Purpose string // for whoever finds the lock taken; empty: it is not taken, and nothing can be changed
 	Version string // the program's own
 	Now     func() time.Time
+	// Plugins says which credential plugins may be run; nil allows all.
+	Plugins func() (kuberc.Policy, error)
 }
 
 // Bench is what changes objects of clusters.
@@ -84,6 +87,7 @@ func (b *Bench) Close() {
 
 // Reach opens the API of a cluster and says which it is.
 func (b *Bench) Reach(ctx context.Context, at kube.Context) (*kube.Client, plan.Cluster, error) {
+	at.Plugins = b.Plugins
 	client, err := kube.OpenContext(at, b.Version)
 	if err != nil {
 		return nil, plan.Cluster{}, err

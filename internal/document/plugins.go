@@ -46,30 +46,28 @@ func (r *reader) plugins(o object, whole fact.Object) {
 
 var versionSaid = regexp.MustCompile(`apiVersion["']?[ \t]*:[ \t]*["']?([^\s"',}]+)`)
 
-// said is an apiVersion that a text says, and on which of its lines, from 0.
-type said struct {
-	version string
-	line    int
-}
+// said are the lines of a text that say an apiVersion, from 0, by what they say.
+type said map[string][]int
 
-type allSaid []said
-
-func versionsSaid(text []byte) *allSaid {
-	var all allSaid
+func versionsSaid(text []byte) said {
+	all := said{}
+	line, counted := 0, 0
 	for _, at := range versionSaid.FindAllSubmatchIndex(text, -1) {
-		all = append(all, said{string(text[at[2]:at[3]]), bytes.Count(text[:at[0]], []byte("\n"))})
+		line += bytes.Count(text[counted:at[0]], []byte("\n"))
+		counted = at[0]
+		version := string(text[at[2]:at[3]])
+		all[version] = append(all[version], line)
 	}
-	return &all
+	return all
 }
 
 // take gives the line of the first that says a version, and forgets it: the next
 // object that has it is another one.
-func (a *allSaid) take(version string, otherwise int) int {
-	for i, s := range *a {
-		if s.version == version {
-			*a = append((*a)[:i:i], (*a)[i+1:]...)
-			return s.line
-		}
+func (s said) take(version string, otherwise int) int {
+	lines := s[version]
+	if len(lines) == 0 {
+		return otherwise
 	}
-	return otherwise
+	s[version] = lines[1:]
+	return lines[0]
 }

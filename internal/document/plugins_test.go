@@ -5,6 +5,7 @@ package document
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"perennial.dev/perennial/internal/fact"
@@ -59,5 +60,25 @@ plugins:
 				t.Errorf("got\n%q\nwant\n%q", got, c.want)
 			}
 		})
+	}
+}
+
+// However many there are, each has its own line, and one look at the text is
+// enough for all of them.
+func TestManyPlugins(t *testing.T) {
+	const many = 100_000
+	text := "apiVersion: apiserver.config.k8s.io/v1\nkind: AdmissionConfiguration\nplugins:\n" +
+		strings.Repeat("- configuration:\n    apiVersion: v1\n    kind: Some\n", many)
+	last := 0
+	Read("f", []byte(text), Want{}, func(o fact.Object) {
+		if o.Type == "Some" {
+			if o.Line <= last {
+				t.Fatalf("line %d after line %d", o.Line, last)
+			}
+			last = o.Line
+		}
+	}, func(u fact.Unseen) { t.Error(u) })
+	if want := 3*many + 2; last != want {
+		t.Errorf("the last is on line %d, want %d", last, want)
 	}
 }

@@ -230,6 +230,9 @@ func TestAgentTrustsNobody(t *testing.T) {
 	}
 	telling := allDue + `agent: {act: true, spread: 0s, listen: "", textfile: ` + filepath.Join(dir, "perennial.prom") + "}\n"
 	s.look(timeline.ExitNeedsPerson, []string{"was not written by this program"}, telling)
+	if !s.needed(agent.FileUnwritable) {
+		t.Errorf("nobody is told that the metrics are not there: %+v", s.status().Person)
+	}
 	if now, err := os.ReadFile(key); err != nil || !bytes.Equal(now, secret) {
 		t.Fatalf("the CA's key was replaced: %v", err)
 	}

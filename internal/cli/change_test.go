@@ -286,6 +286,12 @@ func TestUnwritableState(t *testing.T) {
 // mounted runs the rest of the calling test in a mount namespace of its own.
 func mounted(t *testing.T) bool {
 	t.Helper()
+	return apart(t, 0)
+}
+
+// apart is mounted in further namespaces.
+func apart(t *testing.T, namespaces uintptr) bool {
+	t.Helper()
 	const variable = "PERENNIAL_TEST_MOUNTED"
 	if os.Getenv(variable) != "" {
 		return true
@@ -295,7 +301,7 @@ func mounted(t *testing.T) bool {
 	}
 	cmd := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v")
 	cmd.Env = append(os.Environ(), variable+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{Unshareflags: syscall.CLONE_NEWNS}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces, Unshareflags: syscall.CLONE_NEWNS}
 	out, err := cmd.CombinedOutput()
 	switch {
 	case errors.Is(err, syscall.EPERM):

@@ -5,6 +5,7 @@ package cli_test
 import (
 	"context"
 	"flag"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -32,6 +33,8 @@ func TestMain(m *testing.M) {
 			stop()
 			os.Exit(code)
 		},
+		// A process of this name is another program at work, until its input ends.
+		"kubeadm": func() { _, _ = io.Copy(io.Discard, os.Stdin) },
 	})
 }
 

@@ -38,7 +38,7 @@ easy: as you, with the kubeconfig that kubectl would use, or --context and
 --kubeconfig. It shows a plan, asks, does it, and proves it by reading the
 objects again. perennial history lists what was done, perennial undo takes it
 back where nobody has changed it since.`,
-		Args: knownCommand,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newPreparePodSecurity(s), newPrepareCronJobs(s), newPrepareVolumes(s))

@@ -124,7 +124,7 @@ func (at Context) failed(rules *clientcmd.ClientConfigLoadingRules, err error) e
 	switch {
 	case clientcmd.IsEmptyConfig(err):
 		return fmt.Errorf("reading %s: %w", at, ErrNoKubeconfig)
-	case clientcmd.IsContextNotFound(err):
+	case clientcmd.IsContextNotFound(err), at.Name != "" && strings.Contains(err.Error(), fmt.Sprintf("context %q does not exist", at.Name)):
 		return fmt.Errorf("reading %s: there is no such context: kubectl config get-contexts lists them", at)
 	case errors.As(err, &path) && !strings.Contains(err.Error(), "error loading config file"):
 		return fmt.Errorf("reading %s: %w", at, told{path})

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package browser
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+// TestHostile opens everything of a page that is made of hostile names: no dialog,
+// no request, no element that the page's own markup does not have.
+func TestHostile(t *testing.T) {
+	own := []string{"a", "b", "body", "button", "code", "dd", "details", "div", "dl", "dt", "figcaption", "figure", "footer", "g", "h1", "h2", "head", "header", "html", "i", "input", "li",
+		"link", "main", "meta", "nav", "ol", "option", "output", "p", "path", "pre", "rect", "script", "section", "select", "small", "span", "strong", "style", "summary", "svg", "table", "tbody", "td", "text",
+		"th", "thead", "time", "title", "tr", "ul"}
+	for _, v := range views {
+		b := open(t, v, "hostile")
+		b.run(chromedp.Evaluate[chromedp.Void](`document.querySelectorAll("details").forEach(d => { d.open = true }); 0`))
+		b.run(chromedp.SendKeys(chromedp.CSS(`.tools input`), "<img src=x onerror=alert(1)>"), chromedp.Sleep(time.Second))
+		names := ask[[]string](b, `[...new Set([...document.querySelectorAll("*")].map(e => e.localName))].sort()`)
+		for _, name := range names {
+			if !slices.Contains(own, name) {
+				t.Errorf("%s: there is an element %s", v.name, name)
+			}
+		}
+		for what, expression := range map[string]string{
+			"scripts":          `document.scripts.length - 1`,
+			"styles":           `document.querySelectorAll("style").length - 1`,
+			"inline styles":    `document.querySelectorAll("[style]").length`,
+			"handlers":         `[...document.querySelectorAll("*")].filter(e => [...e.attributes].some(a => a.name.startsWith("on"))).length`,
+			"links elsewhere":  `[...document.links].filter(a => !a.getAttribute("href").startsWith("#t1")).length`,
+			"hostile controls": `(document.documentElement.textContent.match(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g) || []).length`,
+		} {
+			if n := ask[int](b, expression); n != 0 {
+				t.Errorf("%s: %d %s", v.name, n, what)
+			}
+		}
+		b.quiet()
+	}
+}
+
+// TestPolicyStopsWhatWouldGetIn puts into the page what its escaping keeps out: the
+// policy is the second wall, and has to stand alone.
+func TestPolicyStopsWhatWouldGetIn(t *testing.T) {
+	b := open(t, light, "calm")
+	b.run(chromedp.Evaluate[chromedp.Void](`{
+		const div = document.createElement("div");
+		div.innerHTML = "<img src=//evil.example/x.png onerror='window.bad = 1'><a href='javascript:window.bad = 2' id=bad>x</a><form action='//evil.example'><button id=send>x</button></form>";
+		document.body.append(div);
+		const script = document.createElement("script");
+		script.textContent = "window.bad = 3";
+		document.body.append(script);
+		document.getElementById("bad").click();
+		fetch("//evil.example/").catch(() => {});
+		document.getElementById("send").click();
+	} 0`), chromedp.Sleep(time.Second))
+	if bad := ask[int](b, `window.bad || 0`); bad != 0 {
+		t.Errorf("way %d in is open", bad)
+	}
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	if len(b.requests) != 1 {
+		t.Errorf("something was asked for: %q", b.requests)
+	}
+	if len(b.problems) < 5 {
+		t.Errorf("the browser does not say that it stopped all five: %q", b.problems)
+	}
+}

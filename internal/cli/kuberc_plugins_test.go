@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -92,5 +93,34 @@ func TestCredentialPluginPolicy(t *testing.T) {
 				t.Errorf("a look that was not allowed ends with 0")
 			}
 		})
+	}
+}
+
+// Every command that opens a user's kubeconfig hands on the policy: one that forgets
+// it would run what is denied.
+func TestEveryContextHasThePolicy(t *testing.T) {
+	opens := regexp.MustCompile(`kube\.Context\{[^}]*\}|prepare\.Options\{[^}]*\}`)
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		for _, literal := range opens.FindAllString(string(text), -1) {
+			seen++
+			if !strings.Contains(literal, "Plugins: pluginPolicy(s)") {
+				t.Errorf("%s: %s has no policy for credential plugins", file, literal)
+			}
+		}
+	}
+	if seen < 4 {
+		t.Errorf("only %d places were found", seen)
 	}
 }

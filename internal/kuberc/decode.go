@@ -18,6 +18,7 @@ import (
 type decoder struct {
 	ignored, refused []Mistake
 	steps            int
+	merging          int // how deep in merges of merges
 }
 
 func decode(root *yaml.Node) (p *Preferences, ignored, refused []Mistake) {
@@ -216,10 +217,19 @@ func (d *decoder) members(n *yaml.Node, what string) (all []member, ok bool) {
 	return all, true
 }
 
+// maxMerging bounds merges of merges, which may go in a ring.
+const maxMerging = 16
+
 func (d *decoder) merged(from *yaml.Node, what string) (all []member) {
 	if from = d.follow(from); from == nil {
 		return nil
 	}
+	if d.merging++; d.merging > maxMerging {
+		d.refuse(from, "merges of merges go too deep")
+		d.steps = maxSteps + 1 // nothing more is followed
+		return nil
+	}
+	defer func() { d.merging-- }()
 	if from.Kind != yaml.SequenceNode {
 		all, _ = d.members(from, what)
 		return all

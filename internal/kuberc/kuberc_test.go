@@ -281,3 +281,13 @@ func TestQuote(t *testing.T) {
 		}
 	}
 }
+
+// Merges in a ring are refused, whatever else stands around them.
+func TestMergesInARing(t *testing.T) {
+	for _, text := range []string{"aliases:\n- &a {<<: *a, name: b}\n", "x: &x {<<: [*x, *x], a: 1}\naliases: [*x]\n"} {
+		c := Read([]byte("apiVersion: kubectl.config.k8s.io/v1beta1\nkind: Preference\n" + text))
+		if c.Found != nil || !strings.Contains(fmt.Sprint(c.Refused), "too deep") {
+			t.Errorf("%s: %+v", text, c)
+		}
+	}
+}

@@ -5,6 +5,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -42,7 +43,11 @@ func (o *changeOptions) history(s Streams) error {
 	plans := b.Journal.Plans()
 	if c, err := o.clusterJournal(s); err == nil {
 		defer c.Close()
-		plans = append(plans, c.Journal.Plans()...)
+		for _, p := range c.Journal.Plans() { // it is the same one where a directory is named
+			if !slices.ContainsFunc(plans, func(of journal.Plan) bool { return of.ID == p.ID }) {
+				plans = append(plans, p)
+			}
+		}
 	}
 	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "PLAN\tBEGUN (UTC)\tSTEPS\tRESULT")
@@ -139,9 +144,9 @@ nobody has changed it since.`,
 
 func (o *changeOptions) undo(ctx context.Context, s Streams, id string) error {
 	if c, err := o.clusterJournal(s); err == nil {
-		_, _, err := c.Find(id)
+		_, of, err := c.Find(id)
 		c.Close()
-		if err == nil {
+		if err == nil && len(of.Objects()) > 0 {
 			return o.undoInCluster(ctx, s, id)
 		}
 	}

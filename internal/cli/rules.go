@@ -104,6 +104,8 @@ func newRulesShow(s Streams) *cobra.Command {
 			if help, err := cmd.Flags().GetBool("help"); err == nil && help {
 				return cmd.Help()
 			}
+			// A key of two words may come as one, and after the -- that other commands need.
+			keys = slices.DeleteFunc(strings.Fields(strings.Join(keys, " ")), func(key string) bool { return key == "--" })
 			if len(keys) == 0 {
 				return usageError{errors.New("showing rules: a key is missing")}
 			}

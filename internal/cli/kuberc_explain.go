@@ -28,7 +28,7 @@ type kubercExplainOptions struct {
 func newKubercExplain(s Streams) *cobra.Command {
 	o := &kubercExplainOptions{}
 	cmd := &cobra.Command{
-		Use: "explain -- kubectl ...", Short: "The kubectl command that results from your preferences",
+		Use: "explain -- kubectl ...", DisableFlagsInUseLine: true, Short: "The kubectl command that results from your preferences",
 		Long: `Shows the command line that kubectl runs where you type another, quoted so that it
 can be pasted, and which entry of the preferences did what. KUBERC=off stands before
 it where the preferences would change it once more. Kubectl is not run.
@@ -91,6 +91,9 @@ func (o *kubercExplainOptions) run(ctx context.Context, s Streams, args []string
 		return err
 	}
 	out.Resolved = program.Resolve(contents.Found, args[1:])
+	if s.Getenv("KUBERC") == "off" && kuberc.Named(args) != "" {
+		out.Refusal = &kuberc.Remark{Text: "KUBERC=off and --kuberc exclude each other"}
+	}
 	out.Args = kuberc.Unnamed(out.Args)
 	out.finish(program, contents, args[0])
 	return out.write(s, format, contents)
@@ -148,7 +151,11 @@ func (e *explained) text(w io.Writer, contents kuberc.Contents) error {
 		note("%s", line)
 	}
 	if e.Refusal != nil {
-		note("line %d: kubectl refuses it: %s", e.Refusal.Line, e.Refusal.Text)
+		where := ""
+		if e.Refusal.Line > 0 {
+			where = fmt.Sprintf("line %d: ", e.Refusal.Line)
+		}
+		note("%skubectl refuses it: %s", where, e.Refusal.Text)
 	}
 	if e.Unknown != "" {
 		note("%s is no command: kubectl looks for a plugin kubectl-%s", fact.Text(e.Unknown), fact.Text(e.Unknown))

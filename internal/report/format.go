@@ -231,11 +231,14 @@ func YAML(w io.Writer, v any) error {
 	return write(w, out)
 }
 
+// noYAML are the characters that plain leaves and YAML 1.2 (5.1) has not.
+var noYAML = strings.NewReplacer("\ufffe", `\ufffe`, "\uffff", `\uffff`)
+
 // shown replaces every string by its visible form.
 func shown(v any) any {
 	switch v := v.(type) {
 	case string:
-		return plain(v)
+		return noYAML.Replace(plain(v))
 	case []any:
 		for i := range v {
 			v[i] = shown(v[i])
@@ -243,7 +246,7 @@ func shown(v any) any {
 	case map[string]any:
 		safe := make(map[string]any, len(v))
 		for name, value := range v {
-			safe[plain(name)] = shown(value)
+			safe[noYAML.Replace(plain(name))] = shown(value)
 		}
 		return safe
 	}

@@ -36,6 +36,7 @@ var hostileNames = []string{
 	strings.Repeat("wide 宽 ", 12),
 	"e\u0301\u0323 combining",
 	"",
+	"\ufffe\uffff no characters \U0001fffe",
 }
 
 var colours = regexp.MustCompile(`\x1b\[(?:[0-9]+(?:;[0-9]+)*)m`)

@@ -48,7 +48,7 @@ func upgraded(t *testing.T) timeline.Timeline {
 	if err != nil {
 		t.Fatal(err)
 	}
-	gate := finding.Finding{Code: "GateRemoved", ID: "cp1/kubelet/gates/DynamicKubeletConfig", Class: finding.Fault, Impact: finding.Blocks,
+	gate := finding.Finding{Code: "GateRemoved", ID: "cp1/kubelet/gates/DynamicKubeletConfig", Class: finding.Fault, Impact: finding.Blocks, Keeper: finding.KeeperOwner,
 		End: finding.End{Version: "1.26", Basis: finding.Measured}, Effect: "the kubelet does not start", Fix: "take it out of /var/lib/kubelet/config.yaml",
 		Evidence: finding.Evidence{Path: "/var/lib/kubelet/config.yaml"}}
 	fs := append(node()[:3], gate,

@@ -61,6 +61,13 @@ type bench struct {
 	streams Streams
 }
 
+// look looks, and shows that it does.
+func (b *bench) look(ctx context.Context) (plan.Seen, error) {
+	shown := progressOf(b.streams, "looking at this node")
+	defer shown.end()
+	return b.Look(ctx)
+}
+
 // open takes the lock and opens the journal. Whoever only looks at the journal
 // needs no lock.
 func (o *changeOptions) open(s Streams, purpose string) (*bench, error) {
@@ -105,7 +112,9 @@ func (o *changeOptions) propose(ctx context.Context, b *bench, p plan.Plan) erro
 			return fmt.Errorf("nothing was done: %w", err)
 		}
 	}
-	out, err := b.Do(ctx, p, b.teller().progress)
+	t := b.teller()
+	out, err := b.Do(ctx, p, t.progress)
+	t.waiting.end()
 	if err == nil && out.Result == journal.Done && o.last != nil {
 		err = o.last(ctx)
 	}
@@ -159,11 +168,17 @@ func ask(ctx context.Context, s Streams) error {
 type teller struct {
 	streams  Streams
 	undoable func(id string) bool
+	waiting  *progress // for what is at work; never nil
 }
 
-func (b *bench) teller() *teller { return &teller{b.streams, b.Undoable} }
+func (b *bench) teller() *teller { return &teller{b.streams, b.Undoable, &progress{}} }
 
+// progress tells of a step. Whoever waits for one sees for how long.
 func (b *teller) progress(e execute.Event) {
+	b.waiting.end()
+	if e.Result == "" {
+		defer func() { b.waiting = progressOf(b.streams, "    waiting") }()
+	}
 	switch {
 	case e.Result == "" && e.Text != "":
 		fmt.Fprintf(b.streams.Err, "    %s\n", fact.Text(e.Text))
@@ -242,8 +257,10 @@ func (b *teller) congratulate(out execute.Outcome, done int) {
 func (o *changeOptions) finishFirst(ctx context.Context, b *bench) error {
 	for _, cut := range b.Journal.Unfinished() {
 		fmt.Fprintf(b.streams.Err, "finishing the plan %s, which was cut off\n", cut.ID)
-		out, err := b.Finish(ctx, cut, b.teller().progress)
-		if err := b.teller().conclude(ctx, out, err); err != nil {
+		t := b.teller()
+		out, err := b.Finish(ctx, cut, t.progress)
+		t.waiting.end()
+		if err := t.conclude(ctx, out, err); err != nil {
 			return err
 		}
 	}

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +16,7 @@ type checkOptions struct {
 	lookOptions
 	upgradeOptions
 	opener
+	watchOptions
 	output   string
 	noColor  bool
 	exitZero bool
@@ -41,6 +43,7 @@ The exit code says what was found: 0 nothing due, 10 due, or a hop of the upgrad
 blocks or breaks, 11 overdue or broken now, 12 nothing overdue seen but not
 everything could be looked at.`,
 		Example: `  sudo perennial check
+  sudo perennial check -w
   perennial check --endpoint 10.0.0.1:6443
   sudo perennial check --to 1.37
   perennial check --to 1.37 --from 1.34 -R -f manifests/
@@ -49,6 +52,7 @@ everything could be looked at.`,
   perennial check --to 1.37 -R -f manifests/ -o sarif >upgrade.sarif
   perennial check --at 2027-06-01 -o json
   sudo perennial check --record node.jsonl && perennial check --replay node.jsonl
+  perennial check -o json >report.json; perennial check --replay report.json -o markdown
   sudo perennial check --root /mnt/disk`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), s) },
@@ -56,6 +60,7 @@ everything could be looked at.`,
 	o.lookOptions.addFlags(cmd)
 	o.upgradeOptions.addFlags(cmd)
 	o.opener.addFlags(cmd)
+	o.watchOptions.addFlags(cmd)
 	f := cmd.Flags()
 	f.StringVarP(&o.output, "output", "o", "table", "`format`: "+formatNames())
 	f.BoolVar(&o.noColor, "no-color", false, "no colours, as with NO_COLOR")
@@ -69,8 +74,11 @@ func (o *checkOptions) run(ctx context.Context, s Streams) error {
 	if err != nil {
 		return err
 	}
-	if err := o.check(); err != nil {
+	if err := errors.Join(o.check(), o.checkWatch(format)); err != nil {
 		return err
+	}
+	if o.watch {
+		return o.watching(ctx, s, format)
 	}
 	all, err := o.timelines(ctx, s)
 	if err != nil {
@@ -87,8 +95,12 @@ func (o *checkOptions) run(ctx context.Context, s Streams) error {
 	return o.exit(all)
 }
 
-// timelines looks once: at what the flags say, one timeline for each cluster.
+// timelines looks, or reads what was seen or said before: a timeline for each
+// cluster.
 func (o *checkOptions) timelines(ctx context.Context, s Streams) ([]timeline.Timeline, error) {
+	if all, is, err := o.saved(&s); is || err != nil {
+		return all, err
+	}
 	if o.to != "" {
 		return o.before(ctx, s)
 	}

@@ -175,5 +175,10 @@ func display(s Streams, noColor bool) (width int, color bool) {
 	if err != nil {
 		width = 80
 	}
-	return width, !noColor && s.Getenv("NO_COLOR") == "" && s.Getenv("TERM") != "dumb"
+	return width, colored(s, noColor)
+}
+
+// colored says whether a terminal is to be shown colours.
+func colored(s Streams, noColor bool) bool {
+	return !noColor && s.Getenv("NO_COLOR") == "" && s.Getenv("TERM") != "dumb"
 }

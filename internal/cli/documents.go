@@ -26,7 +26,7 @@ func (o *checkOptions) documents(ctx context.Context, s Streams, p policy.Policy
 		return timeline.Timeline{}, err
 	}
 	l.env.Upgrade, l.env.Scope.Documents = w, o.files
-	shown := newProgress(s)
+	shown := progressOf(s, "reading documents")
 	j := o.judgeDocuments(ctx, s, k, w, shown)
 	shown.end()
 	if ctx.Err() != nil {
@@ -46,7 +46,7 @@ func (o *checkOptions) judgeDocuments(ctx context.Context, s Streams, k knowledg
 	}
 	read := func(want document.Want) *judges {
 		j := newJudges(k, w, shown)
-		shown.seen = 0
+		shown.again()
 		source.Documents(ctx, o.files, o.recursive, s.In, want, func(o fact.Object) { j.see(o) }, j.miss)
 		return j
 	}

@@ -6,8 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"text/tabwriter"
-	"time"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -15,6 +14,7 @@ import (
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/journal"
 	"perennial.dev/perennial/internal/plan"
+	"perennial.dev/perennial/internal/report"
 	"perennial.dev/perennial/internal/workbench"
 )
 
@@ -22,19 +22,50 @@ func newHistory(s Streams) *cobra.Command {
 	o := &changeOptions{}
 	cmd := &cobra.Command{
 		Use: "history", GroupID: "look", Short: "What was changed here, and the proof", Args: cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error { return o.history(s) },
+		RunE: func(*cobra.Command, []string) error { return o.history(s, "") },
 	}
 	show := &cobra.Command{
 		Use: "show PLAN", Short: "The steps of a plan, with their files and proofs", Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return o.show(s, args[0]) },
+		ValidArgsFunction: o.completePlans(s),
+		RunE:              func(_ *cobra.Command, args []string) error { return o.history(s, args[0]) },
 	}
-	o.addPlaces(cmd)
-	o.addPlaces(show)
+	for _, c := range []*cobra.Command{cmd, show} {
+		o.addPlaces(c)
+		addDocumentFormat(c, &o.output)
+		c.Flags().BoolVar(&o.noColor, "no-color", false, "no colours, as with NO_COLOR")
+	}
 	cmd.AddCommand(show)
 	return cmd
 }
 
-func (o *changeOptions) history(s Streams) error {
+// completePlans offers the plans of the journal, the last one first.
+func (o *changeOptions) completePlans(s Streams) cobra.CompletionFunc {
+	return func(_ *cobra.Command, args []string, prefix string) ([]string, cobra.ShellCompDirective) {
+		const directive = cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
+		if len(args) > 0 {
+			return nil, directive
+		}
+		b, err := o.open(s, "")
+		if err != nil {
+			return nil, directive
+		}
+		defer b.Close()
+		var out []string
+		for _, p := range slices.Backward(b.Journal.Plans()) {
+			if strings.HasPrefix(p.ID, prefix) {
+				out = append(out, fact.Text(p.ID).String()+"\t"+p.Begun.UTC().Format("2006-01-02 15:04"))
+			}
+		}
+		return out, directive
+	}
+}
+
+// history tells of all plans, or of the steps of one.
+func (o *changeOptions) history(s Streams, id string) error {
+	format, err := documentFormat(o.output)
+	if err != nil {
+		return err
+	}
 	b, err := o.open(s, "")
 	if err != nil {
 		return err
@@ -49,56 +80,19 @@ func (o *changeOptions) history(s Streams) error {
 			}
 		}
 	}
-	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "PLAN\tBEGUN (UTC)\tSTEPS\tRESULT")
-	for _, p := range plans {
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\n", fact.Text(p.ID), p.Begun.UTC().Format("2006-01-02 15:04"), len(p.Steps), fact.Text(resultOf(p)))
+	if id != "" {
+		p, _, err := o.find(s, id)
+		if err != nil {
+			return err
+		}
+		plans = []journal.Plan{p}
 	}
-	return w.Flush()
+	width, color := display(s, o.noColor)
+	return report.WriteHistory(s.Out, format, report.HistoryOf(plans), id != "", report.Options{Width: width, Color: color})
 }
 
-// resultOf is what became of a plan.
-func resultOf(p journal.Plan) string {
-	result := string(p.Result)
-	switch {
-	case result == "":
-		return "cut off; the next renew or restart finishes it"
-	case p.UndoneBy != "":
-		result += ", undone by " + p.UndoneBy
-	case p.Undoes != "":
-		result += ", undoes " + p.Undoes
-	}
-	return result
-}
-
-func (o *changeOptions) show(s Streams, id string) error {
-	p, of, err := o.find(s, id)
-	if err != nil {
-		return err
-	}
-	titles := map[int]string{}
-	for _, step := range of.Steps {
-		titles[step.Number] = step.Title
-	}
-	for _, step := range p.Steps {
-		last := step.Last()
-		result, proof := "cut off", ""
-		if last.Outcome != nil {
-			result, proof = string(last.Outcome.Result), string(last.Outcome.Proof)
-		}
-		fmt.Fprintf(s.Out, "%2d  %s: %s (%s)\n", step.Number, fact.Text(titles[step.Number]), result, last.Begun.UTC().Format(time.RFC3339))
-		if proof != "" {
-			fmt.Fprintf(s.Out, "    proof   %s\n", fact.Text(proof))
-		}
-		if last.Intent == nil {
-			continue
-		}
-		for _, f := range last.Intent.Files {
-			fmt.Fprintf(s.Out, "    file    %s\n    backup  %s\n", fact.Text(f.Path), fact.Text(f.Backup))
-		}
-	}
-	return nil
-}
+// resultOf is what became of a plan, in words.
+func resultOf(p journal.Plan) string { return report.HistoryOf([]journal.Plan{p}).Plans[0].Became() }
 
 // find finds a plan in the node's journal, or in the person's own of clusters.
 func (o *changeOptions) find(s Streams, id string) (journal.Plan, plan.Plan, error) {
@@ -136,7 +130,8 @@ something else, and where a certificate of before has ended meanwhile.
 
 What perennial prepare has changed in a cluster is changed back there, where
 nobody has changed it since.`,
-		RunE: func(cmd *cobra.Command, args []string) error { return o.undo(cmd.Context(), s, args[0]) },
+		ValidArgsFunction: o.completePlans(s),
+		RunE:              func(cmd *cobra.Command, args []string) error { return o.undo(cmd.Context(), s, args[0]) },
 	}
 	o.addFlags(cmd)
 	return cmd
@@ -167,7 +162,7 @@ func (o *changeOptions) undo(ctx context.Context, s Streams, id string) error {
 	if err != nil {
 		return err
 	}
-	seen, err := b.Look(ctx)
+	seen, err := b.look(ctx)
 	if err != nil {
 		return err
 	}

@@ -58,7 +58,7 @@ func (o *lookOptions) addFlags(cmd *cobra.Command) {
 	f.StringVar(&o.kubernetesDir, "kubernetes-dir", layout.DefaultKubernetesDir, "kubeadm's `directory` on the node")
 	f.DurationVar(&o.timeout, "timeout", 0, "how long one endpoint may take (default 750ms on this node, 5s outside)")
 	f.StringVar(&o.record, "record", "", "also write everything seen to this `file` (no keys); for bug reports and --replay")
-	f.StringVar(&o.replay, "replay", "", "judge what was recorded in this `file` instead of looking")
+	f.StringVar(&o.replay, "replay", "", "judge what was recorded in this `file` instead of looking; of check, also show a report that was saved with -o json")
 	f.StringVar(&o.at, "at", "", "judge at this `date` (2027-06-01 or RFC 3339), as if nothing had been done until then")
 	f.StringVar(&o.config, "config", "", "settings `file` (default "+DefaultConfig+", if it is there)")
 	f.StringVar(&o.releases, "releases", "", "a newer release calendar `file`")
@@ -146,12 +146,26 @@ func (o *lookOptions) see(ctx context.Context, s Streams) (fact.Record, layout.L
 	if err != nil {
 		return fact.Record{}, layout.Layout{}, err
 	}
+	shown := progressOf(s, lookingAt(scope))
 	rec, l := source.Survey(ctx, scope, source.Options{Timeouts: o.timeouts()})
+	shown.end()
 	if ctx.Err() != nil {
 		return rec, l, ctx.Err()
 	}
 	rec.Tool = tool()
 	return rec, l, o.write(rec)
+}
+
+// lookingAt says what is looked at, for whoever waits.
+func lookingAt(s fact.Scope) string {
+	switch n := len(s.Endpoints); {
+	case n == 0:
+		return "looking at this node"
+	case n == 1:
+		return "looking at " + s.Endpoints[0]
+	default:
+		return fmt.Sprintf("looking at %d endpoints", n)
+	}
 }
 
 func (o *lookOptions) timeouts() source.Timeouts {

@@ -81,3 +81,26 @@ func formatNames() string {
 	}
 	return strings.Join(names, ", ")
 }
+
+// addDocumentFormat adds -o to a command that writes what is no timeline.
+func addDocumentFormat(cmd *cobra.Command, to *string) {
+	cmd.Flags().StringVarP(to, "output", "o", "table", "`format`: "+documentNames())
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(documentFormats(), cobra.ShellCompDirectiveNoFileComp))
+}
+
+func documentFormat(name string) (report.Format, error) {
+	f, err := report.ParseFormat(name, report.Documents...)
+	if err != nil {
+		return f, usageError{err}
+	}
+	return f, nil
+}
+
+func documentFormats() (all []string) {
+	for _, f := range report.Documents {
+		all = append(all, string(f))
+	}
+	return all
+}
+
+func documentNames() string { return strings.Join(documentFormats(), ", ") }

@@ -147,11 +147,13 @@ func (o *prepareOptions) begin(ctx context.Context, s Streams, purpose string) (
 	}
 	for _, cut := range b.Journal.Unfinished() {
 		fmt.Fprintf(s.Err, "finishing the plan %s, which was cut off\n", cut.ID)
-		out, err := b.Finish(ctx, cut, b.teller().progress)
+		t := b.teller()
+		out, err := b.Finish(ctx, cut, t.progress)
+		t.waiting.end()
 		if err == nil && out.Result == journal.Done {
 			continue
 		}
-		if err := b.teller().conclude(ctx, out, err); err != nil {
+		if err := t.conclude(ctx, out, err); err != nil {
 			b.Close()
 			return nil, err
 		}
@@ -160,7 +162,7 @@ func (o *prepareOptions) begin(ctx context.Context, s Streams, purpose string) (
 }
 
 // teller tells of plans as on a node.
-func (b *clusterBench) teller() *teller { return &teller{b.streams, b.undoable} }
+func (b *clusterBench) teller() *teller { return &teller{b.streams, b.undoable, &progress{}} }
 
 func (b *clusterBench) undoable(id string) bool {
 	_, _, err := b.Find(id)
@@ -180,8 +182,10 @@ func (o *prepareOptions) propose(ctx context.Context, b *clusterBench, p plan.Pl
 			return err
 		}
 	}
-	out, err := b.Do(ctx, p, b.teller().progress)
-	return b.teller().conclude(ctx, out, err)
+	t := b.teller()
+	out, err := b.Do(ctx, p, t.progress)
+	t.waiting.end()
+	return t.conclude(ctx, out, err)
 }
 
 type podSecurityOptions struct {

@@ -6,9 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/term"
+
+	"perennial.dev/perennial/internal/fact"
 )
 
 // When progress is shown, and how often: what is done soon needs none.
@@ -17,40 +21,84 @@ const (
 	progressEvery = 250 * time.Millisecond
 )
 
-// progress counts on one line of a terminal while something takes long. The
-// zero progress shows nothing.
+// progress shows on one line of a terminal that something takes long, for how long,
+// and how much of it is done. It goes on when nothing is counted: whoever waits for
+// what does not answer is to see that, too. The zero progress shows nothing.
 type progress struct {
-	to   io.Writer // nil shows nothing
-	now  func() time.Time
-	next time.Time
-	seen int
-	was  bool // something stands on the line
+	doing string
+	unit  atomic.Pointer[string]
+	seen  atomic.Int64
+
+	mu      sync.Mutex
+	to      io.Writer // nil shows nothing
+	begun   time.Time
+	now     func() time.Time
+	stands  bool // something stands on the line
+	stop    chan struct{}
+	stopped sync.Once
 }
 
-// newProgress shows what is done on standard error, if that is a terminal.
-func newProgress(s Streams) *progress {
+// newProgress shows on standard error that it is looked, if that is a terminal.
+func newProgress(s Streams) *progress { return progressOf(s, "looking") }
+
+// progressOf shows on standard error what is done, if that is a terminal.
+func progressOf(s Streams, doing string) *progress {
 	file, ok := s.Err.(*os.File)
 	if !ok || !term.IsTerminal(int(file.Fd())) {
 		return &progress{}
 	}
-	return &progress{to: s.Err, now: s.Now, next: s.Now().Add(progressAfter)}
+	p := &progress{doing: doing, to: s.Err, now: s.Now, begun: s.Now(), stop: make(chan struct{})}
+	go p.run()
+	return p
 }
 
-// step counts one more. Reading the clock is left for every 64th.
-func (p *progress) step(what string) {
-	if p.seen++; p.to == nil || p.seen%64 != 0 {
+func (p *progress) run() {
+	ticks := time.NewTicker(progressEvery)
+	defer ticks.Stop()
+	for {
+		select {
+		case <-p.stop:
+			return
+		case <-ticks.C:
+			p.show()
+		}
+	}
+}
+
+func (p *progress) show() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	took := p.now().Sub(p.begun)
+	if p.to == nil || took < progressAfter {
 		return
 	}
-	if now := p.now(); now.After(p.next) {
-		p.next, p.was = now.Add(progressEvery), true
-		fmt.Fprintf(p.to, "\r%d %s looked at", p.seen, what)
+	text := fmt.Sprintf("%s, %d s", fact.Text(p.doing), int(took.Seconds()))
+	if unit := p.unit.Load(); unit != nil {
+		text = fmt.Sprintf("%s: %d %s, %d s", fact.Text(p.doing), p.seen.Load(), *unit, int(took.Seconds()))
+	}
+	fmt.Fprintf(p.to, "\r%s\x1b[K", text)
+	p.stands = true
+}
+
+// step counts one more of a unit, such as "objects".
+func (p *progress) step(unit string) {
+	if p.seen.Add(1) == 1 {
+		p.unit.Store(&unit)
 	}
 }
 
-// end clears the line.
+// again counts from the beginning.
+func (p *progress) again() { p.seen.Store(0) }
+
+// end clears the line. Nothing is shown any more.
 func (p *progress) end() {
-	if p.was {
-		fmt.Fprint(p.to, "\r\x1b[K")
-		p.was = false
+	if p.stop != nil {
+		p.stopped.Do(func() { close(p.stop) })
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stands {
+		fmt.Fprint(p.to, "\r\x1b[K")
+	}
+	p.to, p.stands = nil, false
 }

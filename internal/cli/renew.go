@@ -93,7 +93,7 @@ func (o *renewOptions) run(ctx context.Context, s Streams, names []string) error
 	if err := o.widen(&b.Scope); err != nil {
 		return err
 	}
-	seen, err := b.Look(ctx)
+	seen, err := b.look(ctx)
 	if err != nil {
 		return err
 	}

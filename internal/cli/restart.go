@@ -66,7 +66,7 @@ func (o *restartOptions) run(ctx context.Context, s Streams, name string) error 
 		return err
 	}
 	defer b.Close()
-	seen, err := b.Look(ctx)
+	seen, err := b.look(ctx)
 	if err != nil {
 		return err
 	}

@@ -142,7 +142,7 @@ func (o *checkOptions) node(ctx context.Context, s Streams, p policy.Policy, k k
 		return timeline.Timeline{}, err
 	}
 	l.env.Upgrade = w
-	shown := newProgress(s)
+	shown := progressOf(s, "looking at the cluster")
 	j := newJudges(k, w, shown)
 	j.apis.Node(l.layout)
 	for _, f := range l.record.Facts {
@@ -262,7 +262,7 @@ func (o *checkOptions) throughAPI(ctx context.Context, s Streams, p policy.Polic
 		return timeline.Timeline{}, err
 	}
 	l.env.Upgrade, l.env.Cluster, l.env.Scope.Server = w, fact.Text(c.Name), client.Server()
-	shown := newProgress(s)
+	shown := progressOf(s, "looking at the cluster")
 	j := newJudges(k, w, shown)
 	if source.Cluster(ctx, client, source.ClusterOptions{}, j.see, j.miss) {
 		j.running.Complete()

@@ -143,7 +143,7 @@ see the keys; without root it says what it could not see.`,
 		newRenew(s), newRestart(s), newUndo(s),
 		newPrepare(s),
 		newAgent(s),
-		newRules(s), newKuberc(s), newVersion(s),
+		newCheckpoint(s), newRules(s), newKuberc(s), newVersion(s),
 	)
 	addPreferenceFlags(root)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

@@ -285,6 +285,9 @@ func (w *world) Stop(ctx context.Context, s plan.Stop) error {
 	})
 }
 
+func (w *world) Delete(context.Context, plan.Archive) error {
+	return w.act("delete", func() {})
+}
 func (w *world) Sweep(context.Context, ...string) error { return w.act("sweep", func() {}) }
 
 func (w *world) Standby(context.Context, plan.Bridge) ([]byte, error) {

@@ -29,6 +29,8 @@ type Hands interface {
 	Restore(ctx context.Context, path string, data []byte, before string, as Access) error
 	// Remove removes a file that has the digest before.
 	Remove(ctx context.Context, path string, before string) error
+	// Delete removes a file that is still the one described, for good.
+	Delete(ctx context.Context, a plan.Archive) error
 	// Stop ends a process, if it is still the one described; otherwise it
 	// fails with ErrGone.
 	Stop(ctx context.Context, stop plan.Stop) error

@@ -66,6 +66,7 @@ var DefaultPatience = map[plan.Predicate]time.Duration{
 	plan.Unguarded:       20 * time.Second,
 	plan.Ended:           3 * time.Minute,
 	plan.ObjectHolds:     5 * time.Second,
+	plan.ArchiveGone:     5 * time.Second,
 }
 
 // StepResult is how one step ended, with the proof in words.
@@ -233,6 +234,7 @@ var verbs = map[plan.Verb]verb{
 	plan.Guard:   {act: (*Runner).guard},
 	plan.Steer:   {act: (*Runner).steer},
 	plan.Patch:   {act: (*Runner).patch},
+	plan.Delete:  {act: (*Runner).deleted},
 }
 
 // step does one step and proves it.

@@ -31,6 +31,7 @@ type Scope struct {
 	Copies        []string `json:"copies,omitempty"`        // further files that may be copies of a kubeconfig
 	State         string   `json:"state,omitempty"`         // directory of the journal of what was changed here
 	Changing      bool     `json:"changing,omitempty"`      // something is to be changed: look also at what only that needs, as the node's administrator
+	Checkpoints   string   `json:"checkpoints,omitempty"`   // directory of the kubelet's checkpoints; empty: below its root directory
 	Identity      string   `json:"identity,omitempty"`      // kubeconfig that the API is asked with in the administrator's place
 }
 
@@ -156,6 +157,8 @@ func decode(kind Kind, body []byte) (Fact, error) {
 		return as[Platform](body)
 	case KindConfigDocument:
 		return as[ConfigDocument](body)
+	case KindCheckpoints:
+		return as[Checkpoints](body)
 	}
 	return nil, fmt.Errorf("unknown kind of fact %q", Text(kind))
 }

@@ -72,6 +72,7 @@ func every(t *testing.T) []fact.Fact {
 		fact.EtcdMember{Endpoint: "127.0.0.1:2379", Name: "cp1", Version: "3.5.2", Hash: 7, Revision: 9, Compacted: 3, Learner: true, Alarms: []fact.Text{"NOSPACE"}},
 		fact.Platform{Kernel: "6.1.0", Cgroup: 1, Runtime: "containerd://1.7.2"},
 		fact.ConfigDocument{Path: "/etc/x.yaml", Line: 1, Component: "kube-apiserver", Flag: "admission-control-config-file", APIVersion: "apiserver.config.k8s.io/v1", Type: "AdmissionConfiguration", Gates: map[string]bool{"X": true}, Args: []string{"--v=2"}, Files: []string{"y.yaml"}, Problem: "cut off"},
+		fact.Checkpoints{Dir: "/var/lib/kubelet/checkpoints", Reach: 0o011, Archives: []fact.Archive{{Path: "/var/lib/kubelet/checkpoints/x.tar", Meta: meta}}, More: 2, Volume: 9, Free: 5},
 		fact.Unfinished{Plan: "p", Begun: meta.ModTime, Step: "s"},
 	}
 }

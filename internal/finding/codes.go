@@ -46,7 +46,7 @@ const (
 )
 
 // Codes is the one table of codes, in the order of the docs.
-var Codes = slices.Concat(keepingCodes, upgradeCodes, workloadCodes)
+var Codes = slices.Concat(keepingCodes, checkpointCodes, upgradeCodes, workloadCodes)
 
 // keepingCodes are those of what keeps a cluster alive as it is.
 var keepingCodes = []Info{

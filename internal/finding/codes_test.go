@@ -45,7 +45,7 @@ func constants(t *testing.T, file, kind string) (values []string) {
 
 func TestEveryCodeStandsInTheTableOnce(t *testing.T) {
 	declared := constants(t, "codes.go", "Code")
-	for _, file := range []string{"codes_upgrade.go", "codes_workload.go"} {
+	for _, file := range []string{"codes_checkpoint.go", "codes_upgrade.go", "codes_workload.go"} {
 		declared = append(declared, constants(t, file, "Code")...)
 	}
 	for i, code := range declared {

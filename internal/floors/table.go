@@ -56,6 +56,7 @@ var Packages = []Package{
 	{Floor: 0, Dir: "internal/finding", Line: "what follows from facts; the one table of codes"},
 
 	{Floor: 1, Dir: "docs/rights", Line: "what the agents may ask an API server for: the roles as people read them"},
+	{Floor: 1, Dir: "internal/checkpoint", Line: "archives of checkpointed containers: what is in them, who could restore them, which go", May: []string{protowire}},
 	{Floor: 1, Dir: "internal/credential", Line: "joins file, wire and identity into findings; how each component reloads, as data"},
 	{Floor: 1, Dir: "internal/document", Line: "the Kubernetes objects in a file, with their lines; who uses an object in which API version", May: []string{yamlNodes}},
 	{Floor: 1, Dir: "internal/kuberc", Line: "people's preferences for kubectl: what they make of a command line, what is wrong with them; kubectl's commands and flags, embedded", May: []string{yamlNodes}},
@@ -109,6 +110,7 @@ const (
 	yamlParser = "go.yaml.in/yaml/v2"
 	yamlNodes  = "go.yaml.in/yaml/v3"
 	cobra      = "github.com/spf13/cobra"
+	protowire  = "google.golang.org/protobuf/encoding/protowire"
 	pflag      = "github.com/spf13/pflag" // of which cobra's commands are made
 
 	clientGoModule = "k8s.io/client-go"

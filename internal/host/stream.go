@@ -17,6 +17,11 @@ func (d *Disk) SaveStream(name string, fill func(io.Writer) error) error {
 	if err := d.MakeDir(path.Dir(name)); err != nil {
 		return err
 	}
+	return d.SaveNew(name, fill)
+}
+
+// SaveNew is SaveStream in a directory that is there, whoever may use it.
+func (d *Disk) SaveNew(name string, fill func(io.Writer) error) error {
 	p, err := d.vacancy(name)
 	if err != nil {
 		return failed("writing", name, err)

@@ -112,6 +112,9 @@ func (d *discovery) wantNode() {
 		d.want(Want{Verb: LookKubelet, Path: config, Required: named})
 	}
 	d.want(Want{Verb: LookManifests, Path: manifests})
+	if dir := d.checkpoints(); dir != "" {
+		d.want(Want{Verb: LookArchives, Path: dir})
+	}
 	d.want(Want{Verb: LookListing, Path: d.KubernetesDir})
 	d.want(Want{Verb: LookFile, Path: d.kubeletKubeconfig()})
 	if d.KubeletClient != "" {

@@ -27,13 +27,14 @@ const (
 	LookGuard     Verb = "guard"     // Path: an administrator's kubeconfig; Endpoint: whether the service kubernetes is guarded
 	LookSteering  Verb = "steering"  // the running machine: whether new connections are led elsewhere
 	LookHeld      Verb = "held"      // PID: whether connections of a process are held; Endpoint: that it serves
+	LookArchives  Verb = "archives"  // Path: the kubelet's directory of checkpoints
 	LookFleet     Verb = "fleet"     // Endpoint: as a handshake with the loopback SNI, repeated until no new API server answers
 )
 
 // ofPath says that a verb looks at a path of the node.
 func (v Verb) ofPath() bool {
 	switch v {
-	case LookJournal, LookManifests, LookKubelet, LookConfig, LookFile, LookListing, LookCopies, LookRenewers, LookView:
+	case LookJournal, LookArchives, LookManifests, LookKubelet, LookConfig, LookFile, LookListing, LookCopies, LookRenewers, LookView:
 		return true
 	}
 	return false

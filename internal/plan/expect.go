@@ -57,6 +57,8 @@ const (
 	// ObjectHolds: the object of the API is the one that was looked at, and its
 	// fields are as they are to be.
 	ObjectHolds Predicate = "object-holds"
+	// ArchiveGone: no archive of a checkpoint is at Path.
+	ArchiveGone Predicate = "archive-gone"
 )
 
 // Expect is a predicate over what is seen after a step. The new key and serial
@@ -129,6 +131,8 @@ func (e Expect) Holds(after Seen) (Answer, string) {
 		return e.ended(after)
 	case ObjectHolds:
 		return e.objectHolds(after)
+	case ArchiveGone:
+		return e.archiveGone(after)
 	}
 	return Unknown, fmt.Sprintf("%q is no predicate that this program knows", fact.Text(e.Predicate))
 }

@@ -94,6 +94,7 @@ const (
 	Standby Verb = "standby" // run a second API server, or end it
 	Guard   Verb = "guard"   // keep the service kubernetes from losing its endpoints, or no longer
 	Steer   Verb = "steer"   // let new connections reach the second API server, or the first again
+	Delete  Verb = "delete"  // remove an archive of a checkpoint, for good
 	Patch   Verb = "patch"   // change fields of an object of the API, or change them back
 )
 
@@ -119,6 +120,8 @@ type Step struct {
 	// Upgrade says whether the next kubeadm upgrade would renew it anyway.
 	Upgrade *finding.Upgrade `json:"upgrade,omitempty"`
 	Once    string           `json:"once,omitempty"` // why it cannot be undone; empty when it can
+	// Archive is what a step removes.
+	Archive *Archive `json:"archive,omitempty"`
 	// Always: it is done even where a step before it has failed. It takes away
 	// what such a step has put up.
 	Always bool `json:"always,omitempty"`

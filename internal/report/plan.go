@@ -118,6 +118,7 @@ func planHeadline(p plan.Plan) string {
 		{plan.Turn, "1 kubeconfig to turn", "%d kubeconfigs to turn"},
 		{plan.Restart, "1 restart", "%d restarts"},
 		{plan.Patch, "1 change of an object", "%d changes of objects"},
+		{plan.Delete, "1 archive to remove", "%d archives to remove"},
 	} {
 		switch n := counts[v.verb]; n {
 		case 0:

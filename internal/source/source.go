@@ -90,6 +90,7 @@ func All() []Entry {
 		{copies, []layout.Verb{layout.LookCopies}, "users' kubeconfigs that may be copies of the node's: their users with a client certificate", false},
 		{renewers, []layout.Verb{layout.LookRenewers}, "timers, crontabs and leftovers of what else renews certificates", false},
 		{changes, []layout.Verb{layout.LookJournal}, "the journal of what was changed here: what has begun and not ended", false},
+		{archives, []layout.Verb{layout.LookArchives}, "archives of checkpointed containers: their sizes and modes, never what is in them", false},
 		{ports, []layout.Verb{layout.LookHandshake, layout.LookVersion, layout.LookReady, layout.LookFleet}, "what TLS ports present, which version answers and whether it is ready, without credentials", true},
 		{bridge, []layout.Verb{layout.LookGuard, layout.LookLease, layout.LookSteering, layout.LookHeld}, "what a handover of the API server has put up: steering, held connections and, with the node's administrator's kubeconfig, the guard of the service kubernetes", true},
 	}

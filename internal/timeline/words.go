@@ -122,6 +122,8 @@ var clauses = []clause{
 	{finding.SteeringLeft, "", "", "new connections to the API server can be steered to a standby"},
 	{finding.GuardLeft, "", "", "the endpoints of the service kubernetes are guarded"},
 	{finding.HoldLeft, "", "", "connections of the API server carry a filter of a handover"},
+	{finding.CheckpointReadable, "", "", "archives of checkpointed containers, and the memory in them, can be read by others"},
+	{finding.CheckpointsFillDisk, "", "", "archives of checkpointed containers fill the disk"},
 	{finding.SigningKey, "", "", "%s has no end"},
 	{finding.ClockSuspect, "", "", "the clock cannot be right"},
 	{finding.SupportEnds, "upstream's support of %s ends", "upstream's support of %s ended", "%s is not supported"},

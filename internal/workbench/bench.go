@@ -165,7 +165,7 @@ func PlanID(now time.Time) string {
 func (b *Bench) Widen(of journal.Plan) {
 	var p plan.Plan
 	if json.Unmarshal(of.Content, &p) == nil { // what cannot be read is said by whoever needs it
-		b.Scope.RequestDir, b.Scope.Copies = p.Scope.RequestDir, p.Scope.Copies
+		b.Scope.RequestDir, b.Scope.Copies, b.Scope.Checkpoints = p.Scope.RequestDir, p.Scope.Copies, p.Scope.Checkpoints
 		b.lease = leaseOf(p)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"perennial.dev/perennial/internal/checkpoint"
 	"perennial.dev/perennial/internal/credential"
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/finding"
@@ -31,6 +32,7 @@ func Judge(rec fact.Record, l layout.Layout, cal *release.Calendar, tool string)
 	j := Judged{Layout: l, Envelope: timeline.EnvelopeOf(rec)}
 	var unseen []fact.Unseen
 	j.Findings, unseen = credential.Judge(l, rec.Facts)
+	j.Findings = append(j.Findings, checkpoint.Judge(l, rec.Facts)...)
 	j.Findings = append(j.Findings, leftover.Judge(l, rec.Facts)...)
 	j.Findings = append(j.Findings, support.Judge(cal, l, rec.Facts, rec.Observed)...)
 	j.Unseen = slices.Concat(unseen, l.Unseen, rec.Unseen)

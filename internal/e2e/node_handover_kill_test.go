@@ -82,7 +82,8 @@ func killMoments() []moment {
 	return append(all, at(recorded("intent", 3), 300*time.Millisecond), at(recorded("intent", 5), 300*time.Millisecond), at(recorded("intent", 1), 5*time.Second))
 }
 
-// wantedMoments are as many as PERENNIAL_NODE_KILLS says: a number, or all.
+// wantedMoments are as many as PERENNIAL_NODE_KILLS says: a number, all, or some of
+// all, such as 20-31.
 func wantedMoments(t *testing.T) []moment {
 	t.Helper()
 	all := killMoments()
@@ -90,11 +91,16 @@ func wantedMoments(t *testing.T) []moment {
 	if text == "all" {
 		return all
 	}
-	count, err := strconv.Atoi(text)
-	if err != nil || count < 1 {
-		t.Fatalf("PERENNIAL_NODE_KILLS is %q, want a number or all", text)
+	first, last, some := strings.Cut(text, "-")
+	if !some {
+		first, last = "1", text
 	}
-	return all[:min(count, len(all))]
+	from, err := strconv.Atoi(first)
+	to, err2 := strconv.Atoi(last)
+	if err != nil || err2 != nil || from < 1 || to < from {
+		t.Fatalf("PERENNIAL_NODE_KILLS is %q, want a number, two such as 20-31, or all", text)
+	}
+	return all[min(from-1, len(all)):min(to, len(all))]
 }
 
 // nextStarts are what may be run after a program was killed: each changing

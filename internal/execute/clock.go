@@ -19,8 +19,9 @@ const Tolerated = 5 * time.Minute
 
 // dated says whether a step depends on what time it is: what it issues begins
 // now, and what it restores must not have ended. Only a clock that is behind
-// can be found out; nothing on a machine tells that it is ahead.
-func dated(s plan.Step) bool { return s.Verb != plan.Restart && s.Bridge == nil }
+// can be found out; nothing on a machine tells that it is ahead. An object of the
+// API has no date.
+func dated(s plan.Step) bool { return s.Verb != plan.Restart && s.Bridge == nil && s.Object == nil }
 
 // clock refuses to go on by a clock that something is dated later than.
 func (r *Runner) clock(ctx context.Context) error {

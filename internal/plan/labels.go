@@ -137,9 +137,9 @@ func (o LabelOptions) passes(s Labelled) string {
 	case s.Workloads == 0:
 		return "nothing runs there"
 	case s.Level == privileged:
-		return fmt.Sprintf("not all that runs there passes baseline (%d workloads)", s.Workloads)
+		return fmt.Sprintf("not all that runs there passes baseline (workloads: %d)", s.Workloads)
 	}
-	return fmt.Sprintf("all that runs there passes %s as of %s (%d workloads)", s.Level, o.Version, s.Workloads)
+	return fmt.Sprintf("all that runs there passes %s as of %s (workloads: %d)", s.Level, o.Version, s.Workloads)
 }
 
 // standing is what stands in the way of the next level.

@@ -206,7 +206,7 @@ func (l *Levels) strictest(by map[string]verdictOf) (level, stands string) {
 			}
 		}
 		if forbidding != 0 {
-			return string(passed), fmt.Sprintf("%s is forbidden %s in %s", levels[i], strings.Join(l.names(forbidding), ", "), fact.Text(who.String()))
+			return string(passed), fmt.Sprintf("in the way of %s: %s, in %s", levels[i], strings.Join(l.names(forbidding), ", "), fact.Text(who.String()))
 		}
 		passed = levels[i]
 	}

@@ -101,7 +101,7 @@ var upgradeCodes = []Info{
 		"Set --experimental-initial-corrupt-check=true, and from etcd 3.6 on --feature-gates=InitialCorruptCheck=true."},
 	{EtcdFlagRemoved, "a flag that the next etcd does not know",
 		"kubeadm brings another etcd with a minor on the way, and that one ends with an error where the flag is set.",
-		"etcd 3.6 made feature gates out of its experimental flags, and 3.7 dropped what 3.6 had deprecated.",
+		"etcd 3.6 dropped the flags of its old API and gave its experimental ones other names, or made feature gates of them; 3.7 dropped the old names.",
 		"Change etcd.local.extraArgs in the ConfigMap kube-system/kubeadm-config for that hop."},
 	{EtcdFault, "an etcd with a known fault",
 		"The version of etcd that runs here has a fault that loses or spoils data, or ends a start.",

@@ -149,3 +149,25 @@ func TestFieldChanges(t *testing.T) {
 		t.Errorf("%v", wrong)
 	}
 }
+
+// What takes the place of a flag of etcd is a flag of the newest series, whatever
+// the old one's help says.
+func TestReplacementsOfEtcdFlags(t *testing.T) {
+	s := load(t)
+	series := s.EtcdSeries()
+	newest := series[len(series)-1]
+	checked := 0
+	for _, f := range s.etcdFlags {
+		if f.Replacement == "" {
+			continue
+		}
+		checked++
+		name, _, _ := strings.Cut(strings.TrimPrefix(f.Replacement, "--"), "=")
+		if other, ok := s.EtcdFlag(name); !ok || !other.Has(newest) {
+			t.Errorf("--%s is replaced by %s, which etcd %s does not know", f.Name, f.Replacement, newest)
+		}
+	}
+	if checked < 20 {
+		t.Errorf("%d replacements", checked)
+	}
+}

@@ -64,7 +64,7 @@ func (j *Judge) etcdStep(u unit, v rules.EtcdVersion) []finding.Finding {
 			continue
 		}
 		f := u.blocks(finding.EtcdStepTooSoon, u.thing("step", step.From+"-"+step.To), at(m, finding.Measured), step.Source)
-		f.RemovedIn = ""
+		f.Impact, f.RemovedIn = finding.Breaks, ""
 		f.Effect = fmt.Sprintf("kubeadm %s takes etcd %s to %s: %s", m, v, shipped.Version, step.Effect)
 		f.Fix, f.Evidence.Version = step.Fix, fact.Text(v.String())
 		return []finding.Finding{f}
@@ -137,7 +137,7 @@ func (j *Judge) etcdFlags(u unit, v rules.EtcdVersion) []finding.Finding {
 			f.Effect = fmt.Sprintf("etcd %s, which kubeadm %s brings, does not know the flag --%s and does not start", shipped.Version, m, name)
 			f.Fix = "remove --" + name + " from etcd.local.extraArgs in the ConfigMap kube-system/kubeadm-config"
 			if row.Replacement != "" {
-				f.Fix = fmt.Sprintf("with that hop, replace --%s by %s in etcd.local.extraArgs of the ConfigMap kube-system/kubeadm-config", name, row.Replacement)
+				f.Fix = fmt.Sprintf("with that hop, replace --%s by %s in etcd.local.extraArgs of the ConfigMap kube-system/kubeadm-config", name, gateAs(row.Replacement, u.flags.Get(name)))
 			}
 			noteArg(&f, argument(name, u.flags))
 			found = append(found, f)
@@ -145,4 +145,12 @@ func (j *Judge) etcdFlags(u unit, v rules.EtcdVersion) []finding.Finding {
 		}
 	}
 	return found
+}
+
+// gateAs sets the gate that takes a flag's place as the flag was.
+func gateAs(replacement, value string) string {
+	if gate, ok := strings.CutSuffix(replacement, "=true"); ok && value == "false" {
+		return gate + "=false"
+	}
+	return replacement
 }

@@ -193,7 +193,7 @@ func TestEtcdOfANode(t *testing.T) {
 	}{
 		"a fault, no check, a step too soon, a flag that goes": {node: etcd("3.5.2-0", "--experimental-corrupt-check-time=1h"), want: []string{
 			"cp1/etcd-check-corruption EtcdCheckMissing notice 1.34", "cp1/etcd-fault-DataInconsistency EtcdFault breaks 1.34",
-			"cp1/etcd-flag-experimental-corrupt-check-time EtcdFlagRemoved blocks 1.37", "cp1/etcd-step-3.5-3.6 EtcdStepTooSoon blocks 1.34"},
+			"cp1/etcd-flag-experimental-corrupt-check-time EtcdFlagRemoved blocks 1.37", "cp1/etcd-step-3.5-3.6 EtcdStepTooSoon breaks 1.34"},
 			fix: "add --experimental-initial-corrupt-check=true to the flags of etcd"},
 		"as kubeadm 1.33 writes it": {node: etcd("3.5.26-0", "--experimental-initial-corrupt-check=true", "--experimental-watch-progress-notify-interval=5s")},
 		"the newer spelling":        {node: etcd("3.6.8-0", "--feature-gates=CompactHashCheck=true,InitialCorruptCheck=true")},
@@ -234,5 +234,27 @@ func TestGateDefaults(t *testing.T) {
 	}
 	if got = judge("SELinuxMount=false"); strings.Contains(joined(got[len(got)-1].Evidence.Notes), "SELinuxMount") {
 		t.Error("a gate that is set is said to change")
+	}
+}
+
+// A gate that takes the place of a flag is set as that was.
+func TestEtcdFlagsBecomeGates(t *testing.T) {
+	j := upgrade.New(load(t), rules.Way{From: 36, To: 37})
+	l := node("cp1", []string{"etcd", "--experimental-enable-lease-checkpoint=true", "--experimental-txn-mode-write-with-shared-buffer=false", "--experimental-warning-apply-duration=1s", "--feature-gates=InitialCorruptCheck=true"})
+	l.Components[0].Image = "registry.k8s.io/etcd:3.6.8-0"
+	j.Node(l)
+	for name, want := range map[string]string{
+		"experimental-enable-lease-checkpoint":           "--feature-gates=LeaseCheckpoint=true",
+		"experimental-txn-mode-write-with-shared-buffer": "--feature-gates=TxnModeWriteWithSharedBuffer=false",
+		"experimental-warning-apply-duration":            "--warning-apply-duration",
+	} {
+		i := slices.IndexFunc(j.Findings(), func(f finding.Finding) bool { return string(f.ID) == "cp1/etcd-flag-"+name })
+		if i < 0 {
+			t.Errorf("--%s is not found: %s", name, shorts(j.Findings()))
+			continue
+		}
+		if fix := j.Findings()[i].Fix; !strings.Contains(fix, "replace --"+name+" by "+want+" in ") {
+			t.Errorf("--%s: %s", name, fix)
+		}
 	}
 }

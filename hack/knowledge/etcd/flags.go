@@ -28,8 +28,8 @@ var FlagColumns = []string{"flag", "series", "deprecated", "replacement", "origi
 // FlagComment heads the table for internal/rules.
 const FlagComment = `Command line flags of etcd: one per row, written by hack/knowledge. series are those
 that take it, in the newest patch that was measured, and deprecated those that warn of
-it; where it is not taken, it ends etcd's start. replacement is what etcd's warning
-names. 3.5 is the first series measured.`
+it; where it is not taken, it ends etcd's start. replacement is what etcd itself takes
+the flag for, or else what its warning names. 3.5 is the first series measured.`
 
 type flag struct {
 	series, deprecated    []string
@@ -97,6 +97,10 @@ func measure(tree *upstream.Tree, series string, all map[string]*flag) error {
 	if len(names) < 80 {
 		return fmt.Errorf("only %d flags", len(names))
 	}
+	instead, err := renamed(tree)
+	if err != nil {
+		return err
+	}
 	for _, name := range names {
 		f := all[name]
 		f.series = append(f.series, series)
@@ -106,8 +110,51 @@ func measure(tree *upstream.Tree, series string, all map[string]*flag) error {
 				f.replacement = "--" + strings.TrimPrefix(found[1], "--")
 			}
 		}
+		if other := instead[name]; other != "" {
+			f.replacement = other
+		}
 	}
 	return nil
+}
+
+// renamed reads the maps by which etcd 3.6 takes an experimental flag for another
+// one, or for a feature gate. Its warnings and help do not name all of them, and
+// one of them wrongly.
+func renamed(tree *upstream.Tree) (map[string]string, error) {
+	instead := map[string]string{}
+	for _, of := range []struct{ path, name, before, behind string }{
+		{Server + "/embed", "experimentalFlagMigrationMap", "--", ""},
+		{Server + "/features", "ExperimentalFlagToFeatureMap", "--feature-gates=", "=true"},
+	} {
+		p, err := tree.Package(of.path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		value, in, ok := p.Value(of.name)
+		literal, isLiteral := value.(*ast.CompositeLit)
+		if !ok || !isLiteral {
+			continue
+		}
+		for _, element := range literal.Elts {
+			pair, ok := element.(*ast.KeyValueExpr)
+			if !ok {
+				continue
+			}
+			name, err := tree.Text(p, in, pair.Key)
+			if err != nil {
+				return nil, err
+			}
+			other, err := tree.Text(p, in, pair.Value)
+			if err != nil {
+				return nil, err
+			}
+			instead[name] = of.before + other + of.behind
+		}
+	}
+	return instead, nil
 }
 
 // use finds what a warning names: Use '--feature-gates=X=true' instead.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -60,7 +61,7 @@ var apiGroups = map[string][]string{
 func (r *recorder) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	body, _ := io.ReadAll(q.Body)
 	r.mu.Lock()
-	r.asked = append(r.asked, fmt.Sprintf("%s %s %s %s %s", q.Method, q.URL.RequestURI(), q.Header.Get("Kubectl-Command"), q.Header.Get("Content-Type"), body))
+	r.asked = append(r.asked, fmt.Sprintf("%s %s %s %s %s", q.Method, ordered(q.URL), q.Header.Get("Kubectl-Command"), q.Header.Get("Content-Type"), body))
 	r.mu.Unlock()
 	status, answer := respond(q, body)
 	if text, ok := answer.(string); ok {
@@ -71,6 +72,17 @@ func (r *recorder) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(answer)
+}
+
+// ordered is a path with its query; kubectl writes field selectors in any order.
+func ordered(u *url.URL) string {
+	query := u.Query()
+	parts := strings.Split(query.Get("fieldSelector"), ",")
+	slices.Sort(parts)
+	if query.Has("fieldSelector") {
+		query.Set("fieldSelector", strings.Join(parts, ","))
+	}
+	return u.Path + "?" + query.Encode()
 }
 
 func respond(q *http.Request, body []byte) (int, any) {

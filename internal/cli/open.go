@@ -43,7 +43,7 @@ func (o *opener) show(ctx context.Context, s Streams, out output) error {
 	d := desktop{system: runtime.GOOS, uid: os.Geteuid(), getenv: s.Getenv, find: exec.LookPath}
 	program, why := d.browser()
 	if why == "" {
-		why = launch(ctx, program, name)
+		why = launch(ctx, launchTimeout, program, name)
 	}
 	if why == "" {
 		fmt.Fprintf(s.Err, "the page is %s\n", fact.Text(name))
@@ -132,7 +132,7 @@ const launchTimeout = 2 * time.Second
 
 // launch starts a program that shows something, in a session of its own so that it
 // stays when the terminal goes. It returns why that failed.
-func launch(ctx context.Context, program, target string) string {
+func launch(ctx context.Context, patience time.Duration, program, target string) string {
 	cmd := exec.Command(program, target)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -145,7 +145,7 @@ func launch(ctx context.Context, program, target string) string {
 		if err != nil {
 			return filepath.Base(program) + ": " + err.Error()
 		}
-	case <-time.After(launchTimeout):
+	case <-time.After(patience):
 	case <-ctx.Done():
 	}
 	return ""

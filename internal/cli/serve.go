@@ -109,7 +109,7 @@ func (o *serveOptions) browse(ctx context.Context, s Streams, address string) {
 	}
 	program, why := desktop{system: runtime.GOOS, uid: os.Geteuid(), getenv: s.Getenv, find: exec.LookPath}.browser()
 	if why == "" {
-		why = launch(ctx, program, address)
+		why = launch(ctx, launchTimeout, program, address)
 	}
 	if why != "" {
 		fmt.Fprintf(s.Err, "it was not opened: %s\n", fact.Text(why))

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -137,7 +138,9 @@ type tab struct {
 
 	mutex    sync.Mutex
 	problems []string // errors on the console, exceptions, dialogs
-	requests []string
+	requests []string // what was asked of the network, or of the disk
+	blocked  []string // what the page's policy did not let through
+	urls     map[network.RequestID]string
 }
 
 // open opens a page of those that the product's tests wrote.
@@ -158,7 +161,7 @@ func visit(t testing.TB, v view, address string) *tab {
 	t.Cleanup(cancel)
 	ctx, cancel = context.WithTimeout(ctx, patience)
 	t.Cleanup(cancel)
-	b := &tab{t: t, view: v, ctx: ctx}
+	b := &tab{t: t, view: v, ctx: ctx, urls: map[network.RequestID]string{}}
 	if err := chromedp.Listen(ctx, b.hear); err != nil {
 		t.Fatal(err)
 	}
@@ -209,6 +212,13 @@ func (b *tab) hear(event any) {
 	case *network.EventRequestWillBeSent:
 		if !strings.HasPrefix(e.Request.URL, "data:") {
 			b.requests = append(b.requests, e.Request.URL)
+			b.urls[e.RequestID] = e.Request.URL
+		}
+	case *network.EventLoadingFailed:
+		// It was told before the policy was asked.
+		if url := b.urls[e.RequestID]; e.BlockedReason == network.BlockedReasonCsp && url != "" {
+			b.requests = slices.DeleteFunc(b.requests, func(u string) bool { return u == url })
+			b.blocked = append(b.blocked, url)
 		}
 	}
 }

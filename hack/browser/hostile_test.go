@@ -48,13 +48,13 @@ func TestPolicyStopsWhatWouldGetIn(t *testing.T) {
 	b := open(t, light, "calm")
 	b.run(chromedp.Evaluate[chromedp.Void](`{
 		const div = document.createElement("div");
-		div.innerHTML = "<img src=//evil.example/x.png onerror='window.bad = 1'><a href='javascript:window.bad = 2' id=bad>x</a><form action='//evil.example'><button id=send>x</button></form>";
+		div.innerHTML = "<img src=https://evil.example/x.png onerror='window.bad = 1'><a href='javascript:window.bad = 2' id=jump>x</a><form action='https://evil.example'><button id=send>x</button></form>";
 		document.body.append(div);
 		const script = document.createElement("script");
 		script.textContent = "window.bad = 3";
 		document.body.append(script);
-		document.getElementById("bad").click();
-		fetch("//evil.example/").catch(() => {});
+		document.getElementById("jump").click();
+		fetch("https://evil.example/").catch(() => {});
 		document.getElementById("send").click();
 	} 0`), chromedp.Sleep(time.Second))
 	if bad := ask[int](b, `window.bad || 0`); bad != 0 {

@@ -89,8 +89,8 @@ func TestFilterAndSort(t *testing.T) {
 	if pressed := ask[string](b, `document.querySelector(".counts li[data-state=notice] button").ariaPressed`); pressed != "true" {
 		t.Errorf("the button is pressed: %s", pressed)
 	}
-	b.run(chromedp.Click(chromedp.CSS(`.counts li[data-state=notice] button`)), chromedp.SetValue(chromedp.CSS(`.tools input`), ""),
-		chromedp.Evaluate[chromedp.Void](`document.querySelector(".tools input").dispatchEvent(new Event("input")); 0`))
+	b.run(chromedp.Click(chromedp.CSS(`.counts li[data-state=notice] button`)),
+		chromedp.Evaluate[chromedp.Void](`{ const f = document.querySelector(".tools input"); f.value = ""; f.dispatchEvent(new Event("input")); } 0`))
 	if got := count(); got != "250 of 5000 shown" {
 		t.Errorf("without filters %s", got)
 	}
@@ -111,7 +111,7 @@ func TestFilterAndSort(t *testing.T) {
 
 func TestFilterByHop(t *testing.T) {
 	b := open(t, light, "upgrade")
-	b.run(chromedp.SetValue(chromedp.CSS(`.tools select`), "1.37"), chromedp.Evaluate[chromedp.Void](`document.querySelector(".tools select").dispatchEvent(new Event("change")); 0`))
+	b.run(chromedp.Evaluate[chromedp.Void](`{ const s = document.querySelector(".tools select"); s.value = "1.37"; s.dispatchEvent(new Event("change")); } 0`))
 	hops := ask[[]string](b, shown+`.map(tr => tr.dataset.hop)`)
 	if len(hops) != 12 || slices.ContainsFunc(hops, func(h string) bool { return h != "1.37" }) {
 		t.Errorf("rows of the hop to 1.37: %q", hops)

@@ -151,7 +151,7 @@ func onTheWay(t testing.TB) timeline.Timeline {
 	add(2, "1.36", finding.Hint, "flowcontrol.apiserver.k8s.io/v1beta3", "FlowSchema")
 	add(12, "1.37", finding.Breaks, "resource.k8s.io/v1beta1", "ResourceClaim")
 	env := envelope("cp1")
-	env.Scope.Counts.Objects, env.Scope.Server, env.Cluster = 4120, "https://10.0.0.1:6443", "production"
+	env.Scope.Counts.Objects, env.Scope.Server, env.Cluster = 4120, "https://10.0.0.1:6443", "shop"
 	env.Upgrade = &timeline.Way{Way: rules.Way{From: 32, To: 37}, FromBy: "the API server runs v1.32.9", Calendar: cal}
 	return timeline.Build(append(fs, node("cp1", seen.AddDate(0, -2, 0))...), nil, policy.Default(), seen, env)
 }

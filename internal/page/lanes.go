@@ -49,8 +49,8 @@ type dot struct {
 
 // bracket joins the ends that a file and what is in use have, where they differ.
 type bracket struct {
-	a, b  time.Time
-	title string
+	a, b         time.Time
+	label, title string
 }
 
 // lanesShown bounds the picture: the others share one lane.
@@ -152,8 +152,8 @@ func labelOf(i timeline.Item) string {
 // bracketsOf are the pairs of ends on which a file and what is in use do not agree.
 func bracketsOf(i timeline.Item) []bracket {
 	var all []bracket
-	pair := func(file, used time.Time, where string) {
-		b := bracket{a: file, b: used, title: fmt.Sprintf("%s: the file ends on %s, %s on %s", short(i.ID), day(file), where, day(used))}
+	pair := func(file, used time.Time, label, where string) {
+		b := bracket{a: file, b: used, label: label, title: fmt.Sprintf("%s: the file ends on %s, %s on %s", short(i.ID), day(file), where, day(used))}
 		known := slices.ContainsFunc(all, func(o bracket) bool { return o.a.Equal(b.a) && o.b.Equal(b.b) })
 		if !file.IsZero() && !used.IsZero() && day(file) != day(used) && !known {
 			all = append(all, b)
@@ -165,11 +165,11 @@ func bracketsOf(i timeline.Item) []bracket {
 		}
 		for _, s := range e.Served {
 			if !s.Matches {
-				pair(e.Certificate.NotAfter, s.NotAfter, "what is served")
+				pair(e.Certificate.NotAfter, s.NotAfter, "file and wire differ", "what is served")
 			}
 		}
 		if i.Class == finding.Lingering && !i.End.Now {
-			pair(e.Certificate.NotAfter, i.End.Date, "what is in use")
+			pair(e.Certificate.NotAfter, i.End.Date, "file and process differ", "what is in use")
 		}
 	}
 	return all

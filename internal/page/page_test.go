@@ -291,7 +291,7 @@ func TestHops(t *testing.T) {
 			hops = append(hops, to+" "+e.attrs["class"]+" "+e.text)
 		}
 	}
-	want := []string{"1.33 due 1.33changes7 change", "1.34 ok 1.34clear", "1.35 overdue 1.35blocked, the first that does1 blocks, 4 break", "1.36 ok 1.36clear2 notices", "1.37 overdue 1.37breaks12 break"}
+	want := []string{"1.33 due 1.33changes7 change", "1.34 ok 1.34clear", "1.35 overdue 1.35blocked, the first hop that breaks1 blocks, 4 break", "1.36 ok 1.36clear2 notices", "1.37 overdue 1.37breaks12 break"}
 	for n := range hops {
 		hops[n] = strings.Join(strings.Fields(hops[n]), " ")
 	}

@@ -70,7 +70,7 @@ type mark struct {
 	Anchor                  string
 }
 
-type bracketView struct{ Path, Title, Label, X, Y, Anchor string }
+type bracketView struct{ Path, Title, Label, X, Y string }
 
 // shapes tell states apart without colours.
 var shapes = map[state]string{
@@ -206,8 +206,9 @@ func (a axis) lane(l *lane, y float64) (laneView, float64) {
 		if n == 3 { // the rows tell the others
 			break
 		}
-		v.Brackets = append(v.Brackets, a.bracket(b, base, y))
-		y += bracketHeight
+		drawn, height := a.bracket(b, base, y)
+		v.Brackets = append(v.Brackets, drawn)
+		y += height
 	}
 	return v, y
 }
@@ -261,16 +262,20 @@ func (a axis) mark(g group, base float64, free *float64) mark {
 	return m
 }
 
-func (a axis) bracket(b bracket, base, y float64) bracketView {
+// bracket joins two ends below a lane, from y on, and says how high it is. Its label
+// stands on the right of it or, where that is too narrow, below.
+func (a axis) bracket(b bracket, base, y float64) (bracketView, float64) {
 	left, right := a.x(b.a), a.x(b.b)
 	if left > right {
 		left, right = right, left
 	}
 	right = max(right, left+6)
-	v := bracketView{Title: b.title, Label: "file and use differ", Y: px(y + 12), X: px(right + 6), Anchor: "start"}
-	if right+6+float64(len(v.Label))*a.letter > a.width {
-		v.X, v.Anchor = px(left-6), "end"
-	}
+	v := bracketView{Title: b.title, Label: b.label, X: px(right + 6), Y: px(y + 12)}
 	v.Path = fmt.Sprintf("M%s %sV%sH%sV%s", px(left), px(base+8), px(y+8), px(right), px(base+8))
-	return v
+	length := float64(len(b.label)) * a.letter
+	if right+6+length <= a.width {
+		return v, bracketHeight
+	}
+	v.X, v.Y = px(max(0, min(left, a.width-length))), px(y+22)
+	return v, bracketHeight + 10
 }

@@ -159,6 +159,12 @@ func TestMarksAndLabelsStayInside(t *testing.T) {
 		for _, c := range []canvas{wide, narrow} {
 			p := newDrawing(tl.Items, seen).picture(c)
 			for _, l := range p.Lanes {
+				for _, b := range l.Brackets {
+					x, err := strconv.ParseFloat(b.X, 64)
+					if length := float64(len(b.Label)) * c.letter; err != nil || x < 0 || x+length > c.width+1 {
+						t.Errorf("%s, lane %s: the bracket's label stands from %s, %g wide", c.class, l.Full, b.X, length)
+					}
+				}
 				free := 0.0
 				for _, m := range l.Marks {
 					if m.Label == "" {

@@ -82,7 +82,8 @@ func (r *row) details(i timeline.Item) {
 		add("Ends", text)
 	}
 	for _, d := range i.Details() {
-		add(d.Name, d.Text)
+		d.Text = short(d.Text)
+		r.Details = append(r.Details, d)
 	}
 	if i.File != "" {
 		text := plain(i.File)

@@ -19,6 +19,7 @@ import (
 	"perennial.dev/perennial/internal/layout"
 	"perennial.dev/perennial/internal/plan"
 	"perennial.dev/perennial/internal/policy"
+	"perennial.dev/perennial/internal/timeline"
 )
 
 // due is a made node on which something is due since a while, at noon of Wednesday
@@ -146,96 +147,6 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// Settings that cannot be read while it runs leave those from before in force.
-func TestOldSettingsStayInForce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := due(t)
-		m.certs[0].end = at(t, "2027-08-11T15:30:00Z").Add(90 * day)
-		wake := make(chan struct{})
-		a := m.start(func(a *Agent) { a.Wake = wake })
-		defer a.end()
-		m.invalid = errors.New("config.yaml:7:3: unknown field")
-		m.policy.Agent.Act = false
-		wake <- struct{}{} // as SIGHUP does
-		synctest.Wait()
-		if s := a.status(); !s.Settings.Act || s.Settings.Error != "config.yaml:7:3: unknown field" || s.Exit(m.now()) != 13 || a.told.valid || a.Ready() == nil {
-			t.Errorf("%+v, ready %v", s.Settings, a.Ready())
-		}
-		wait(t, "2027-08-11T16:00:00Z")
-		compare(t, m.changed, "2027-08-11T15:30:00Z renew apiserver")
-		m.invalid, m.version = nil, 2
-		wake <- struct{}{}
-		synctest.Wait()
-		if s := a.status(); s.Settings.Act || s.Settings.Digest != versioned(2) || a.Ready() != nil {
-			t.Errorf("%+v, ready %v", s.Settings, a.Ready())
-		}
-	})
-}
-
-func TestClockIsSet(t *testing.T) {
-	for name, c := range map[string]struct {
-		by     time.Duration
-		stops  bool   // the agent does not run meanwhile
-		boots  bool   // the machine neither
-		change string // by the stopwatch, from when it was set
-	}{
-		"within a minute":            {by: time.Minute, change: "1h0m0s"},
-		"two hours ahead":            {by: 2 * time.Hour, change: "3h0m0s"}, // seen after one
-		"years ahead":                {by: 20 * 365 * day, change: "25h0m0s"},
-		"two hours back":             {by: -2 * time.Hour, change: "3h0m0s"},
-		"back while it did not run":  {by: -2 * time.Hour, stops: true, change: "2h0m0s"},
-		"ahead while it did not run": {by: 2 * time.Hour, stops: true, change: "2h0m0s"},
-		// Nothing tells for how long a machine was off, but that its clock went back.
-		"ahead while it was off": {by: 2 * time.Hour, stops: true, boots: true, change: "0s"},
-		"back while it was off":  {by: -2 * time.Hour, stops: true, boots: true, change: "2h0m0s"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				m := due(t)
-				m.mayEnd = true
-				m.certs[0].end = at(t, "2028-08-11T12:00:00Z")
-				a := m.start()
-				set := time.Now()
-				if c.stops {
-					a.end()
-				}
-				m.ahead, m.certs[0].end = c.by, set.Add(c.by+50*day) // due by the new clock
-				if c.boots {
-					m.boot()
-				}
-				if c.stops {
-					a = m.start()
-				}
-				sleep(30 * time.Hour)
-				a.end()
-				if len(m.past) != 1 {
-					t.Fatalf("%d changes", len(m.past))
-				}
-				if after := m.past[0].Plan.Begun.Add(-c.by).Sub(set); after.String() != c.change {
-					t.Errorf("changed after %s\n%s", after, a.log)
-				}
-			})
-		})
-	}
-}
-
-// What was refused by a clock that was years ahead is not put off until then.
-func TestRefusedByAClockThatWasAhead(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := due(t)
-		m.mayEnd, m.ahead, m.refuse = true, 50*365*day, errors.New("no room")
-		a := m.start()
-		wait(t, "2027-08-11T13:30:00Z")
-		if a.status().Refusals["renew"].Tries != 2 {
-			t.Errorf("%+v", a.status().Refusals)
-		}
-		m.ahead, m.refuse = 0, nil
-		wait(t, "2027-08-12T18:00:00Z")
-		a.end()
-		compare(t, m.changed, "2027-08-12T14:00:00Z renew apiserver") // a day after it was seen
-	})
-}
-
 // State that cannot be read is no word to go on.
 func TestStateThatCannotBeRead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -250,109 +161,6 @@ func TestStateThatCannotBeRead(t *testing.T) {
 		}
 		if _, err := Resume(m, m.now()); err != nil || m.files[StoppedFile] != nil {
 			t.Errorf("resuming: %v", err)
-		}
-	})
-}
-
-// A plan that failed, or is not proven, is the last one until a person has looked.
-func TestStopAndResume(t *testing.T) {
-	for _, result := range []journal.Result{journal.Failed, journal.Undone, ""} {
-		synctest.Test(t, func(t *testing.T) {
-			m := due(t)
-			m.loopback = &madeCert{name: "apiserver-loopback", end: at(t, "2027-11-01T00:00:00Z"), life: 365 * day}
-			m.outcome = func() journal.Result { return result }
-			a := m.start()
-			wait(t, "2027-08-11T13:30:00Z")
-			first := "2027-08-11T12:00:00Z renew apiserver"
-			compare(t, m.changed, first)
-			a.end()
-			m.outcome = nil
-			a = m.start(func(a *Agent) { a.Poll = time.Minute })
-			wait(t, "2027-08-12T12:00:00Z")
-			compare(t, m.changed, first)
-			s := a.status()
-			if s.Stopped == nil || s.Stopped.Plan != "plan-1" || s.Exit(m.now()) != 13 || !a.told.stopped || !a.told.needed(LineStopped) || !strings.Contains(s.Next[0].Why.String(), "could not be proven") {
-				t.Errorf("%+v", s)
-			}
-			if _, err := Approve(m, s, nil, m.now()); err == nil {
-				t.Error("what is stopped was approved")
-			}
-			if why, err := Resume(m, m.now()); err != nil || why.Plan != "plan-1" {
-				t.Errorf("%+v %v", why, err)
-			}
-			wait(t, "2027-08-12T12:10:00Z")
-			compare(t, m.changed, first, "2027-08-12T12:01:00Z renew apiserver", "2027-08-12T12:01:10Z restart kube-apiserver")
-			if s := a.status(); s.Stopped != nil || s.Exit(m.now()) != 0 || a.told.stopped {
-				t.Errorf("%+v", s)
-			}
-			if _, err := Resume(m, m.now()); !errors.Is(err, ErrNotStopped) {
-				t.Errorf("resuming twice: %v", err)
-			}
-			a.end()
-		})
-	}
-}
-
-// What cannot be written down is not forgotten.
-func TestStopOnAFullDisk(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := due(t)
-		m.outcome = func() journal.Result { m.readOnly = errors.New("no space left on device"); return journal.Failed }
-		a := m.start()
-		wait(t, "2027-08-11T15:30:00Z")
-		if !a.told.stopped || m.files[StoppedFile] != nil {
-			t.Errorf("%+v", a.told)
-		}
-		m.readOnly = nil
-		wait(t, "2027-08-11T17:30:00Z")
-		a.end()
-		if m.files[StoppedFile] == nil || len(m.changed) != 1 {
-			t.Errorf("%s, %v", m.files[StoppedFile], m.changed)
-		}
-	})
-}
-
-// What was done, proven, and is found again at the next look is no matter of time.
-func TestDoneAndStillDue(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		wait(t, "2027-08-11T12:00:00Z")
-		m := newMade(t)
-		m.extra = []finding.Finding{{
-			Code: finding.ClientIdentityStale, ID: "cp1/controller-manager.conf", Class: finding.Lingering, Keeper: finding.KeeperRestart,
-			Evidence: finding.Evidence{
-				Certificate: &finding.Certificate{NotBefore: at(t, "2027-08-11T11:30:00Z")},
-				Identity:    []finding.Identity{{Component: layout.ControllerManager, Grade: finding.Seen}, {Component: layout.Scheduler, Grade: finding.ByRule}},
-			},
-		}}
-		a := m.start()
-		defer a.end()
-		wait(t, "2027-08-14T12:00:00Z")
-		compare(t, m.changed, "2027-08-11T12:30:00Z restart kube-controller-manager") // an hour after it was replaced
-		if s := a.status(); s.Stopped == nil || s.Stopped.Plan != "plan-1" || !strings.Contains(s.Stopped.Reason.String(), "it was done, and it is still due") {
-			t.Errorf("%+v", s.Stopped)
-		}
-	})
-}
-
-// An agent that ends in the middle of a change has not failed: the next one first
-// finishes it.
-func TestCutOff(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := due(t)
-		m.cert("etcd-peer", "2027-08-11T00:00:00Z", 365*day)
-		a := m.start()
-		wait(t, "2027-08-11T12:00:15Z") // in the second step
-		a.end()
-		if m.files[StoppedFile] != nil || !strings.Contains(a.log.String(), "the next run goes on") {
-			t.Errorf("it has stopped:\n%s", a.log)
-		}
-		m.policy.Agent.Act = false // its own plan is finished all the same
-		a = m.start()
-		wait(t, "2027-08-11T12:30:00Z")
-		a.end()
-		compare(t, m.changed, "2027-08-11T12:00:00Z renew apiserver, renew etcd-peer", "2027-08-11T12:00:15Z refresh rest-of-plan-1")
-		if s := a.status(); s.Last == nil || s.Last.Result != journal.Done || s.Stopped != nil {
-			t.Errorf("%+v", s)
 		}
 	})
 }
@@ -539,55 +347,6 @@ func TestAPlanOfAPart(t *testing.T) {
 	})
 }
 
-// A journal that does not take an end is no reason to finish the same again and
-// again.
-func TestFinishedAndStillOpen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := due(t)
-		m.past = []madePlan{{Cut: Cut{Own: true, Plan: journal.Plan{ID: "before"}}}}
-		m.forgets = true
-		a := m.start()
-		defer a.end()
-		wait(t, "2027-08-11T13:30:00Z")
-		compare(t, m.changed, "2027-08-11T12:00:00Z refresh rest-of-before")
-		if s := a.status(); s.Stopped == nil || s.Stopped.Plan != "before" {
-			t.Errorf("%+v", s.Stopped)
-		}
-	})
-}
-
-// What was cut off is not finished while another program changes the node.
-func TestCutOffAndAnotherAtWork(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := due(t)
-		m.atWork = errors.New("kubeadm is at work")
-		m.past = []madePlan{{Cut: Cut{Own: true, Plan: journal.Plan{ID: "before"}}}}
-		a := m.start()
-		defer a.end()
-		wait(t, "2027-08-11T12:30:00Z")
-		compare(t, m.changed)
-		m.atWork = nil
-		wait(t, "2027-08-11T13:30:00Z")
-		compare(t, m.changed, "2027-08-11T13:00:00Z refresh rest-of-before", "2027-08-11T13:00:10Z renew apiserver")
-	})
-}
-
-// What a person began and broke off is the person's to finish, and nothing else is
-// begun meanwhile.
-func TestCutOffByAPerson(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := due(t)
-		m.past = []madePlan{{Cut: Cut{Plan: journal.Plan{ID: "theirs"}}}}
-		a := m.start()
-		defer a.end()
-		wait(t, "2027-08-11T13:30:00Z")
-		compare(t, m.changed)
-		if s := a.status(); s.Stopped != nil || !a.told.needed(ChangeUnfinished) {
-			t.Errorf("%+v", s)
-		}
-	})
-}
-
 func TestOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		m := due(t)
@@ -655,6 +414,64 @@ func TestHealth(t *testing.T) {
 		a.end()
 		if s := a.status(); !s.Silent(m.now().Add(5*time.Hour)) || s.Exit(m.now().Add(5*time.Hour)) != 1 {
 			t.Error("an agent that has ended is not silent")
+		}
+	})
+}
+
+// A window that closes before an outage is surely over is none for it.
+func TestTheRestOfAWindow(t *testing.T) {
+	for name, c := range map[string]struct {
+		due, change string
+		most        time.Duration
+	}{
+		"enough is left":        {due: "2027-08-15T03:30:00Z", most: 30 * time.Second, change: "2027-08-15T03:30:00Z"},
+		"too little is left":    {due: "2027-08-15T03:58:30Z", most: 30 * time.Second, change: "2027-08-22T02:00:00Z"},
+		"it may take very long": {due: "2027-08-15T03:50:00Z", most: 6 * time.Minute, change: "2027-08-22T02:00:00Z"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				wait(t, "2027-08-15T03:00:00Z") // a Sunday
+				m := newMade(t)
+				m.policy.Agent.When.Calendar = sundays(t)
+				m.policy.Agent.Restart.APIServer = policy.InWindow
+				m.loopback = &madeCert{name: "apiserver-loopback", end: at(t, c.due).Add(90 * day), life: 365 * day}
+				m.plans = func(w Work) (plan.Plan, error) {
+					p := m.planned(w, plan.InPlace)
+					p.Decision.Outage.Most = plan.Span{Duration: c.most}
+					return p, nil
+				}
+				a := m.start()
+				defer a.end()
+				wait(t, "2027-08-15T03:59:00Z")
+				if r, refused := a.status().Refusals[layout.APIServer]; refused != (c.change[:10] != "2027-08-15") || refused && !strings.Contains(r.Why.String(), "the window closes in") {
+					t.Errorf("%v %+v", refused, r)
+				}
+				wait(t, "2027-08-23T00:00:00Z")
+				compare(t, m.changed, c.change+" restart kube-apiserver, in place")
+			})
+		})
+	}
+}
+
+// A file for others that cannot be written is a person's matter, at the look at which
+// that is so.
+func TestAFileForOthersCannotBeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := due(t)
+		failing := errors.New("writing /srv/www/deadlines.ics: permission denied")
+		a := m.session()
+		after := func(agent *Agent) {
+			agent.After = func(policy.Agent, timeline.Timeline) error { return failing }
+		}
+		if _, err := m.agent(a, after).Once(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if s := a.status(); s.Exit(m.now()) != 13 || !a.told.needed(FileUnwritable) || !strings.Contains(string(s.Person[0].Why), "deadlines.ics") || len(m.changed) != 1 {
+			t.Errorf("%+v, %v", s.Person, m.changed)
+		}
+		failing = nil
+		if _, err := m.agent(a, after).Once(t.Context()); err != nil || a.told.needed(FileUnwritable) || a.status().Exit(m.now()) != 0 {
+			t.Errorf("%v, %+v", err, a.status().Person)
 		}
 	})
 }

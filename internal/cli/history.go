@@ -128,7 +128,7 @@ func newUndo(s Streams) *cobra.Command {
 restarts what has to take it up. It is refused where a file was changed since by
 something else, and where a certificate of before has ended meanwhile.
 
-What perennial prepare has changed in a cluster is changed back there, where
+What was prepared in a cluster before an upgrade is changed back there, where
 nobody has changed it since.`,
 		ValidArgsFunction: o.completePlans(s),
 		RunE:              func(cmd *cobra.Command, args []string) error { return o.undo(cmd.Context(), s, args[0]) },

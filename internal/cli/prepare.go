@@ -36,8 +36,8 @@ func newPrepare(s Streams) *cobra.Command {
 		Long: `Does to the objects of a cluster what an upgrade calls for, while it is still
 easy: as you, with the kubeconfig that kubectl would use, or --context and
 --kubeconfig. It shows a plan, asks, does it, and proves it by reading the
-objects again. perennial history lists what was done, perennial undo takes it
-back where nobody has changed it since.`,
+objects again. What was done is in the history, and undo takes it back where
+nobody has changed it since.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -60,7 +60,7 @@ func (o *prepareOptions) addChange(cmd *cobra.Command) {
 	f.BoolVar(&o.dryRun, "dry-run", false, "show the plan and stop")
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask; needed where there is no terminal")
 	f.BoolVar(&o.noColor, "no-color", false, "no colours, as with NO_COLOR")
-	f.StringVar(&o.where, "state", "", "`directory` of the journal (default: perennial below $XDG_STATE_HOME, or ~/.local/state)")
+	f.StringVar(&o.where, "state", "", "`directory` of the journal (default $XDG_STATE_HOME/perennial, or ~/.local/state/perennial)")
 	_ = cmd.MarkFlagDirname("state")
 }
 

@@ -176,13 +176,18 @@ func (b *bounded) Read(p []byte) (int, error) {
 }
 
 func (rd *reader) entries(r io.Reader) error {
-	archive := tar.NewReader(r)
+	in := count(r)
+	archive := tar.NewReader(in)
+	end := int64(0) // of the last entry, with what fills its block
 	for {
 		if err := rd.ctx.Err(); err != nil {
 			return err
 		}
 		header, err := archive.Next()
 		if err == io.EOF {
+			if rd.d.Entries > 0 && in.offset()-end < 2*block {
+				return refuse("", "its end is missing: it is cut off")
+			}
 			return rd.ending(r)
 		}
 		if err != nil {
@@ -195,6 +200,7 @@ func (rd *reader) entries(r io.Reader) error {
 		if err != nil {
 			return err
 		}
+		end = in.offset() + (header.Size+block-1)/block*block
 		if header.Typeflag == tar.TypeDir {
 			continue
 		}
@@ -205,6 +211,49 @@ func (rd *reader) entries(r io.Reader) error {
 			return rd.broken(name, err)
 		}
 	}
+}
+
+// block is that of tar. Two of zeros end an archive; archive/tar also takes an end of
+// the file between two entries for one.
+const block = 512
+
+// counted counts what was read and passed over.
+type counted interface {
+	io.Reader
+	offset() int64
+}
+
+type counting struct {
+	io.Reader
+	at int64
+}
+
+func (c *counting) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.at += int64(n)
+	return n, err
+}
+
+func (c *counting) offset() int64 { return c.at }
+
+type seeking struct {
+	counting
+	seeker io.Seeker
+}
+
+// Seek implements io.Seeker.
+func (s *seeking) Seek(by int64, whence int) (at int64, err error) {
+	if at, err = s.seeker.Seek(by, whence); err == nil {
+		s.at = at
+	}
+	return at, err
+}
+
+func count(r io.Reader) counted {
+	if seeker, ok := r.(io.Seeker); ok {
+		return &seeking{counting{r, 0}, seeker}
+	}
+	return &counting{r, 0}
 }
 
 // ending looks at what follows the end of the archive. Programs differ in what
@@ -348,6 +397,14 @@ func (rd *reader) complete() error {
 		return refuse("", "it holds no images of CRIU in %s", imagesDir)
 	}
 	return nil
+}
+
+// Count writes a number of things.
+func Count(n int, of string) string {
+	if n == 1 {
+		return "1 " + of
+	}
+	return fmt.Sprintf("%d %ss", n, of)
 }
 
 // Bytes writes a size as people read it.

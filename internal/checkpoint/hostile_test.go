@@ -78,6 +78,7 @@ func hostiles(t testing.TB) []hostile {
 		{"a negative size", append(negative, plain...), "cannot be understood"},
 		{"a wrong checksum", changed(plain, 150), "cannot be understood"},
 		{"an archive that is cut off", plain[:len(plain)/2], "cut off"},
+		{"an archive that is cut off between two entries", plain[:len(plain)-1024], "its end is missing"},
 		{"an archive behind its end", append(bytes.Clone(plain), plain...), "something follows its end"},
 		{"nothing", nil, "it is empty"},
 		{"zeros", make([]byte, 4096), "holds nothing"},

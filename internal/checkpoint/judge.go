@@ -77,7 +77,7 @@ func readable(id fact.ID, c fact.Checkpoints) []finding.Finding {
 	return []finding.Finding{{
 		Code: finding.CheckpointReadable, ID: id, End: finding.Now(), Keeper: finding.KeeperPerson, Class: finding.Weakness,
 		Effect:   "whoever may read them has every secret that the checkpointed processes held",
-		Reason:   fmt.Sprintf("%d archives can be read by others than their owner", count),
+		Reason:   Count(count, "archive") + " can be read by others than the owner",
 		Evidence: finding.Evidence{Path: first.Path, Mode: fmt.Sprintf("%04o", first.Meta.Mode), Owner: fmt.Sprintf("%d:%d", first.Meta.UID, first.Meta.GID), Notes: notes},
 		Fix:      fmt.Sprintf("chmod 700 %s && chmod 600 %s", quote(c.Dir), quote(path.Join(c.Dir, "checkpoint-"))+"*.tar"),
 	}}
@@ -102,7 +102,7 @@ func filling(id fact.ID, c fact.Checkpoints) []finding.Finding {
 	f := finding.Finding{
 		Code: finding.CheckpointsFillDisk, ID: id, End: finding.Now(), Keeper: finding.KeeperPerson, Class: finding.Weakness,
 		Effect:   "when less than a tenth of the disk is free the kubelet ends pods of this node",
-		Reason:   fmt.Sprintf("%d archives take %s, %.0f %% of the file system; %.0f %% of it are free", len(c.Archives), Bytes(total), share*100, free*100),
+		Reason:   fmt.Sprintf("%s: %s, %.0f %% of the file system; %.0f %% of it are free", Count(len(c.Archives), "archive"), Bytes(total), share*100, free*100),
 		Evidence: finding.Evidence{Path: c.Dir, Notes: []fact.Text{"neither the kubelet nor the runtime removes archives of checkpoints"}},
 		Fix:      "perennial checkpoint prune --max-share 5%",
 	}

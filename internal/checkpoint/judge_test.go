@@ -114,7 +114,7 @@ func TestPrune(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 		text := strings.Join(notes, "\n")
-		if !strings.Contains(text, "1 other files") || !strings.Contains(text, "checkpoint-new-0") || strings.Contains(text, "more than the") != (c.keep.Bytes == 1) {
+		if !strings.Contains(text, "1 other file ") || !strings.Contains(text, "checkpoint-new-0") || strings.Contains(text, "more than the") != (c.keep.Bytes == 1) {
 			t.Errorf("%s: %q", name, notes)
 		}
 	}
@@ -142,8 +142,11 @@ func TestVerify(t *testing.T) {
 		check  string
 		answer checkpoint.Answer
 	}{
-		"another machine":                 {func(n *checkpoint.Node, _ *checkpoint.Description) { n.Arch = "arm64" }, "architecture", checkpoint.No},
-		"no CRIU":                         {func(n *checkpoint.Node, _ *checkpoint.Description) { n.CRIU = checkpoint.Program{} }, "CRIU", checkpoint.No},
+		"another machine": {func(n *checkpoint.Node, _ *checkpoint.Description) { n.Arch = "arm64" }, "architecture", checkpoint.No},
+		"no CRIU":         {func(n *checkpoint.Node, _ *checkpoint.Description) { n.CRIU = checkpoint.Program{} }, "CRIU", checkpoint.No},
+		"a CRIU that does not work here": {func(n *checkpoint.Node, _ *checkpoint.Description) {
+			n.CRIU.Refuses = "vdso: Unexpected rt vDSO area bounds"
+		}, "CRIU", checkpoint.No},
 		"an old CRIU":                     {func(n *checkpoint.Node, d *checkpoint.Description) { n.CRIU.Version, d.CRIU = "3.15", "3.15" }, "CRIU", checkpoint.No},
 		"an older CRIU":                   {func(_ *checkpoint.Node, d *checkpoint.Description) { d.CRIU = "4.1" }, "CRIU", checkpoint.No},
 		"a CRIU that nobody knows":        {func(_ *checkpoint.Node, d *checkpoint.Description) { d.CRIU = "" }, "CRIU", checkpoint.Unknown},

@@ -105,7 +105,7 @@ func Prune(all fact.Checkpoints, keep Keep, now time.Time) (going []Going, notes
 		notes = append(notes, fmt.Sprintf("what stays takes %s, more than the %s that are allowed", Bytes(total), Bytes(keep.Bytes)))
 	}
 	if strangers > 0 {
-		notes = append(notes, fmt.Sprintf("%d other files in %s have no name that a kubelet gives to an archive", strangers, fact.Text(all.Dir)))
+		notes = append(notes, fmt.Sprintf("%s in %s without a name that a kubelet gives to an archive", Count(strangers, "other file"), fact.Text(all.Dir)))
 	}
 	if all.More > 0 {
 		notes = append(notes, fmt.Sprintf("%d further entries of %s were not looked at, or are no files", all.More, fact.Text(all.Dir)))

@@ -30,6 +30,7 @@ type Program struct {
 	Path    string    // empty: it is not there
 	Version fact.Text // empty: it did not tell
 	Problem string    // why it did not
+	Refuses string    // what it says against this machine; empty: nothing, or it was not asked
 }
 
 // Presence is whether something is there.
@@ -111,6 +112,8 @@ func (n Node) criu(d *Description) Check {
 	switch {
 	case n.CRIU.Path == "":
 		c.Answer, c.Says, c.Next = No, "It is not on this node, and nothing restores without it.", "install it: apt-get install criu, or dnf install criu"
+	case n.CRIU.Refuses != "":
+		c.Answer, c.Says, c.Next = No, "It says itself that it does not work here: "+n.CRIU.Refuses+".", "see what `criu check` says; a newer kernel may need a newer CRIU"
 	case !told:
 		c.Answer, c.Says = Unknown, "It is there and did not tell its version: "+n.CRIU.Problem+"."
 	case less(has, leastCRIU):

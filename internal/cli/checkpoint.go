@@ -221,7 +221,7 @@ func (l archiveList) table(w io.Writer, now time.Time) error {
 	if l.Volume > 0 {
 		share = fmt.Sprintf(", %.1f %% of the file system, of which %.0f %% are free", 100*float64(l.Total)/float64(l.Volume), 100*float64(l.Free)/float64(l.Volume))
 	}
-	fmt.Fprintf(w, "%s: %d archives take %s%s.\n", fact.Text(l.Dir), len(l.Archives), checkpoint.Bytes(l.Total), share)
+	fmt.Fprintf(w, "%s: %s, %s%s.\n", fact.Text(l.Dir), checkpoint.Count(len(l.Archives), "archive"), checkpoint.Bytes(l.Total), share)
 	if len(l.Archives) == 0 {
 		return nil
 	}

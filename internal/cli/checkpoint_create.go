@@ -167,7 +167,9 @@ func (o *checkpointOptions) explain(ctx context.Context, client *kube.Client, no
 	case errors.Is(err, kube.ErrCheckpointCRIU):
 		return hinted{err, fmt.Sprintf("on %s: install CRIU 3.16 or later where %s finds it, and see what `criu check` says", fact.Text(node), fact.Text(runtime))}
 	case errors.Is(err, kube.ErrCheckpointKubelet):
-		return hinted{err, fmt.Sprintf("the API server's client certificate for kubelets needs the right to %s", kube.KubeletCheckpoint)}
+		return hinted{err, fmt.Sprintf("the API server's own client for kubelets lacks the right to %s, as in clusters of newer kubeadms: "+
+			"kubectl create clusterrole kubelet-checkpoint --verb=create --resource=nodes/checkpoint && "+
+			"kubectl create clusterrolebinding kubelet-checkpoint --clusterrole=kubelet-checkpoint --user=kube-apiserver-kubelet-client", kube.KubeletCheckpoint)}
 	case errors.Is(err, kube.ErrForbidden):
 		return hinted{err, fmt.Sprintf("it needs the right to %s; with it one can do anything on a node", kube.CreateNodeProxy)}
 	}

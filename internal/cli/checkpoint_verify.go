@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -128,6 +129,7 @@ func lookForRestore(ctx context.Context, d *checkpoint.Description) checkpoint.N
 		}
 	}
 	n.CRIU = program(ctx, "criu")
+	n.CRIU.Refuses = criuRefuses(ctx, n.CRIU.Path)
 	for _, m := range []struct {
 		manager checkpoint.Manager
 		name    string
@@ -156,6 +158,24 @@ func program(ctx context.Context, name string) checkpoint.Program {
 		p.Problem = fact.Text(err.Error()).String()
 	}
 	return p
+}
+
+// criuRefuses is what CRIU says against this machine, in its first line of an error.
+// Only root can ask it.
+func criuRefuses(ctx context.Context, path string) string {
+	if path == "" || os.Geteuid() != 0 {
+		return ""
+	}
+	out, err := host.Said(ctx, imagesTime, imagesLimit, path, "check")
+	if err == nil || ctx.Err() != nil {
+		return ""
+	}
+	for line := range strings.Lines(out) {
+		if _, what, ok := strings.Cut(line, "): "); ok && strings.HasPrefix(line, "Error") {
+			return fact.Text(strings.TrimSpace(what)).String()
+		}
+	}
+	return fact.Text(err.Error()).String()
 }
 
 // cpuFlags are those of the first CPU; nil where they cannot be read.

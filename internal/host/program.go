@@ -48,10 +48,19 @@ func FindProgram(name string) (string, error) {
 	return "", refused
 }
 
+// Said is Output with what the program writes of errors, also where it fails.
+func Said(ctx context.Context, within time.Duration, most int, program string, args ...string) (string, error) {
+	return run(ctx, within, most, true, program, args...)
+}
+
 // Output runs a program of FindProgram and returns what it writes. It gets no input
 // and little environment, and is ended when it takes longer than within or writes
 // more than most bytes.
 func Output(ctx context.Context, within time.Duration, most int, program string, args ...string) (string, error) {
+	return run(ctx, within, most, false, program, args...)
+}
+
+func run(ctx context.Context, within time.Duration, most int, errorsToo bool, program string, args ...string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, args...)
@@ -60,11 +69,14 @@ func Output(ctx context.Context, within time.Duration, most int, program string,
 	cmd.WaitDelay = 100 * time.Millisecond
 	out := capped{limit: most}
 	cmd.Stdout = &out
+	if errorsToo {
+		cmd.Stderr = &out
+	}
 	if err := cmd.Run(); err != nil {
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}
-		return "", fmt.Errorf("running %s: %w", program, err)
+		return string(out.data), fmt.Errorf("running %s: %w", program, err)
 	}
 	return string(out.data), nil
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"perennial.dev/perennial/internal/fact"
 )
@@ -22,8 +23,9 @@ import (
 // whatever the path behind it is (apiserver pkg/endpoints/request/requestinfo.go).
 // KubeletCheckpoint is what the kubelet then asks of the API server's own client
 // certificate (pkg/kubelet/server/auth.go, since 1.25; the same with and without
-// KubeletFineGrainedAuthz): kubeadm's may do everything, and the ClusterRole
-// system:kubelet-api-admin does not have it.
+// KubeletFineGrainedAuthz). Through kubeadm's up to 1.32 it may do everything; newer
+// ones (seen in 1.33.13, 1.36.3 and 1.37.0, cmd/kubeadm/app/phases/bootstraptoken)
+// give it the ClusterRole system:kubelet-api-admin, which does not have this right.
 var (
 	CreateNodeProxy   = Access{Verb: "create", Resource: "nodes", Subresource: "proxy"}
 	KubeletCheckpoint = Access{Verb: "create", Resource: "nodes", Subresource: "checkpoint"}
@@ -115,9 +117,12 @@ func (c *Client) Checkpoint(ctx context.Context, node, namespace, pod, container
 		verb: http.MethodPost, path: []string{"/api/v1/nodes", node, "proxy/checkpoint", namespace, pod, container},
 		query: map[string]string{"timeout": strconv.Itoa(max(1, int(within.Seconds())))},
 	}).MaxRetries(0).Do(ctx)
-	body, _ := result.Raw()
 	if err := result.Error(); err != nil {
-		return nil, c.failed(ctx, about, explained(err, string(body)))
+		return nil, c.failed(ctx, about, explained(err))
+	}
+	body, err := result.Raw()
+	if err != nil {
+		return nil, c.failed(ctx, about, err)
 	}
 	var answer struct {
 		Items []string `json:"items"`
@@ -131,15 +136,32 @@ func (c *Client) Checkpoint(ctx context.Context, node, namespace, pod, container
 // answerLimit is how much of a kubelet's answer is quoted.
 const answerLimit = 500
 
+// answered is what was answered in plain text, which an API server does not do of
+// itself.
+func answered(err error) (said string, ok bool) {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || status.Status().Details == nil {
+		return "", false
+	}
+	for _, cause := range status.Status().Details.Causes {
+		if cause.Type == metav1.CauseTypeUnexpectedServerResponse {
+			text := strings.TrimSpace(cause.Message)
+			return text[:min(len(text), answerLimit)], true
+		}
+	}
+	return "", false
+}
+
 // explained tells from a kubelet's answer what is in the way. Kubelets answer in
 // plain text (pkg/kubelet/server/server.go).
-func explained(err error, body string) error {
-	said := strings.TrimSpace(body[:min(len(body), answerLimit)])
-	quoted := told{errors.New(said)}
-	var status apierrors.APIStatus
-	if !errors.As(err, &status) || said == "" || strings.HasPrefix(said, "{") {
+func explained(err error) error {
+	said, ours := answered(err)
+	if !ours {
 		return err // the API server's own
 	}
+	var status apierrors.APIStatus
+	errors.As(err, &status)
+	quoted := told{errors.New(said)}
 	has := func(words ...string) bool {
 		for _, w := range words {
 			if strings.Contains(strings.ToLower(said), w) {

@@ -19,7 +19,7 @@ import (
 
 var everything = []string{
 	"renew admin.conf", "renew apiserver", "renew apiserver-etcd-client", "renew apiserver-kubelet-client", "renew controller-manager.conf",
-	"renew etcd-healthcheck-client", "renew etcd-peer", "renew etcd-server", "renew front-proxy-client", "renew scheduler.conf", "renew super-admin.conf",
+	"renew etcd-healthcheck-client", "renew etcd-peer", "renew etcd-server", "renew front-proxy-client", "renew kubelet", "renew scheduler.conf", "renew super-admin.conf",
 }
 
 // Whatever kubeadm's encryptionAlgorithm was, and wherever its certificates lie,

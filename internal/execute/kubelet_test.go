@@ -3,7 +3,11 @@
 package execute_test
 
 import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,4 +88,32 @@ func TestExpiredKubelet(t *testing.T) {
 		t.Errorf("the link is %q, %v", target, err)
 	}
 	n.healthy()
+}
+
+// What a kubelet has made for itself, with an authority that it threw away, is signed
+// with its own key: the pair is whole, and nothing of the old authority is left.
+func TestTheKubeletsOwn(t *testing.T) {
+	const at, key = "/var/lib/kubelet/pki/kubelet.crt", "/var/lib/kubelet/pki/kubelet.key"
+	for _, newKey := range []bool{false, true} {
+		n := newNode(t, testnode.Options{})
+		ca := n.NewCA("cp1-ca@1")
+		made := n.Sign(ca, testnode.Leaf{Name: "cp1@1", DNS: []string{"cp1"}, Usage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}})
+		n.Write(at, 0o644, append(testnode.CertPEM(made.Cert), testnode.CertPEM(ca.Cert)...))
+		n.Write(key, 0o600, n.KeyPEM(made))
+		n.does(plan.RenewOptions{Names: []string{"kubelet"}, NewKey: newKey}, "renew kubelet")
+		n.healthy()
+		pair, err := tls.X509KeyPair(n.Read(at), n.Read(key)) // as the kubelet reads it at its start
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(pair.Certificate) != 1 || !pair.Leaf.NotAfter.After(made.Cert.NotAfter) || pair.Leaf.VerifyHostname("cp1") != nil || pair.Leaf.Subject.String() != made.Cert.Subject.String() {
+			t.Errorf("made %d certificates, %v until %s", len(pair.Certificate), pair.Leaf.Subject, pair.Leaf.NotAfter)
+		}
+		if same := bytes.Equal(n.Read(key), n.KeyPEM(made)); same == newKey {
+			t.Errorf("a new key was wanted: %v, and it is the old one: %v", newKey, same)
+		}
+		if p := n.plan(plan.RenewOptions{}); slices.Contains(steps(p), "renew kubelet") {
+			t.Errorf("due again: %v", steps(p))
+		}
+	}
 }

@@ -103,7 +103,7 @@ func TestFilterAndSort(t *testing.T) {
 	print := ask[string](b, `document.querySelector("dd.c").textContent`)
 	b.run(chromedp.SendKeys(chromedp.CSS(`.tools input`), print))
 	b.until("filtering by a fingerprint", `document.querySelector(".tools output").value.endsWith("of 5000")`)
-	if n := ask[int](b, shown+`.length`); n == 0 || n == 5000 {
+	if n := ask[int](b, shown+`.length`); n != 1 {
 		t.Errorf("%d rows have the fingerprint %s", n, print)
 	}
 	b.quiet()

@@ -163,6 +163,7 @@ func many(n int) timeline.Timeline {
 	for i := range n {
 		end := seen.Add(time.Duration(r.Int64N(int64(5*yearLong))) - 40*dayLong)
 		f := credential(fmt.Sprintf("cp%d", i%40), fmt.Sprintf("%s-%d", names[r.IntN(len(names))], i), end.AddDate(-1, 0, 0), end)
+		f.Evidence.Certificate.Fingerprint = fmt.Sprintf("sha256:%064x", i)
 		if i%11 == 0 {
 			f.Class, f.Code = finding.Notice, finding.SigningKey
 		}

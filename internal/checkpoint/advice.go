@@ -30,7 +30,8 @@ func Advise(d *Description, of Manager, image, file string) Advice {
 	switch of {
 	case CRIO:
 		step("on that node: skopeo copy oci-archive:%s containers-storage:%s", file, image)
-		mind("CRI-O restores from an image with the annotation %s; enable_criu_support has to be true in crio.conf (it is by default since 1.31).", crioName)
+		step("in CRI-O's configuration: enable_criu_support = true, or in patches since September 2026 container_level_enabled = \"checkpoint_restore\" in [crio.checkpoint_restore], and restart it")
+		mind("CRI-O restores from an image with the annotation %s.", crioName)
 		mind("CRI-O can also be given the archive's own path as the container's image.")
 	default:
 		step("on that node: ctr -n k8s.io images import %s", file)
@@ -39,6 +40,7 @@ func Advise(d *Description, of Manager, image, file string) Advice {
 	}
 	step("see that the container's own image is there, too: crictl pull %s", firstText(d.Image, d.ImageRef, "IMAGE"))
 	step("make a pod of the same containers and mounts on that node (spec.nodeName), with the image %s and imagePullPolicy: Never for the container %s", image, firstText(d.Container, "CONTAINER"))
+	mind("Restore only archives that you trust: what is restored is what the archive says. Both runtimes switched it off by default in 2026, after faults by which an archive got more than the pod's own specification allows.")
 	var binds []string
 	for _, m := range d.Mounts {
 		if m.Type == "bind" && !given[string(m.Path)] {

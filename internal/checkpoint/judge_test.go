@@ -147,11 +147,17 @@ func TestVerify(t *testing.T) {
 		"a CRIU that does not work here": {func(n *checkpoint.Node, _ *checkpoint.Description) {
 			n.CRIU.Refuses = "vdso: Unexpected rt vDSO area bounds"
 		}, "CRIU", checkpoint.No},
-		"an old CRIU":                     {func(n *checkpoint.Node, d *checkpoint.Description) { n.CRIU.Version, d.CRIU = "3.15", "3.15" }, "CRIU", checkpoint.No},
-		"an older CRIU":                   {func(_ *checkpoint.Node, d *checkpoint.Description) { d.CRIU = "4.1" }, "CRIU", checkpoint.No},
-		"a CRIU that nobody knows":        {func(_ *checkpoint.Node, d *checkpoint.Description) { d.CRIU = "" }, "CRIU", checkpoint.Unknown},
-		"a CRIU that says nothing":        {func(n *checkpoint.Node, _ *checkpoint.Description) { n.CRIU.Version = "" }, "CRIU", checkpoint.Unknown},
-		"another runtime":                 {func(n *checkpoint.Node, _ *checkpoint.Description) { n.Manager = checkpoint.CRIO }, "runtime", checkpoint.No},
+		"an old CRIU":              {func(n *checkpoint.Node, d *checkpoint.Description) { n.CRIU.Version, d.CRIU = "3.15", "3.15" }, "CRIU", checkpoint.No},
+		"an older CRIU":            {func(_ *checkpoint.Node, d *checkpoint.Description) { d.CRIU = "4.1" }, "CRIU", checkpoint.No},
+		"a CRIU that nobody knows": {func(_ *checkpoint.Node, d *checkpoint.Description) { d.CRIU = "" }, "CRIU", checkpoint.Unknown},
+		"a CRIU that says nothing": {func(n *checkpoint.Node, _ *checkpoint.Description) { n.CRIU.Version = "" }, "CRIU", checkpoint.Unknown},
+		"another runtime":          {func(n *checkpoint.Node, _ *checkpoint.Description) { n.Manager = checkpoint.CRIO }, "runtime", checkpoint.No},
+		"CRI-O": {func(n *checkpoint.Node, d *checkpoint.Description) {
+			n.Manager, n.ManagerVersion, d.Manager = checkpoint.CRIO, "1.34.14", checkpoint.CRIO
+		}, "runtime", checkpoint.Unknown},
+		"an old CRI-O": {func(n *checkpoint.Node, d *checkpoint.Description) {
+			n.Manager, n.ManagerVersion, d.Manager = checkpoint.CRIO, "1.24.6", checkpoint.CRIO
+		}, "runtime", checkpoint.No},
 		"no runtime":                      {func(n *checkpoint.Node, _ *checkpoint.Description) { n.Manager = "" }, "runtime", checkpoint.Unknown},
 		"containerd 1.6":                  {func(n *checkpoint.Node, _ *checkpoint.Description) { n.ManagerVersion = "1.6.20~ds1" }, "runtime", checkpoint.No},
 		"containerd 2.0":                  {func(n *checkpoint.Node, _ *checkpoint.Description) { n.ManagerVersion = "v2.0.14" }, "runtime", checkpoint.No},

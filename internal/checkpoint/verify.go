@@ -129,7 +129,8 @@ func (n Node) criu(d *Description) Check {
 }
 
 // manager is about what the kubelet asks. CRI-O restores since 1.25
-// (server/container_restore.go). containerd restores from 2.1 on, for the last
+// (server/container_restore.go), and its patches of 2026-09 only where it is told to
+// (cri-o pull requests 10248 and 10327). containerd restores from 2.1 on, for the last
 // patches of 2.2 and 2.3 only where the setting enable_experimental_restore_via_create
 // is on (2.2.7, 2.3.4), and since 2.4 no more
 // (containerd v2.4.2 RELEASES.md; KEP-5823 is to replace it).
@@ -144,7 +145,7 @@ func (n Node) manager(d *Description) Check {
 	case !told:
 		c.Answer, c.Says = Unknown, "It did not tell its version."
 	case n.Manager == CRIO && !less(v, [3]int{1, 25, 0}):
-		c.Answer, c.Says = Yes, "CRI-O restores since 1.25, where enable_criu_support is on in its configuration (it is by default since 1.31)."
+		c.Answer, c.Says, c.Next = Unknown, "CRI-O restores since 1.25 where its configuration lets it: enable_criu_support, and in patches since September 2026 container_level_enabled = checkpoint_restore, which is checkpoint_only by default.", "look: crio config | grep -E 'criu|container_level'"
 	case n.Manager == CRIO:
 		c.Answer, c.Says, c.Next = No, "CRI-O restores since 1.25.", "update CRI-O"
 	case less(v, [3]int{2, 1, 0}):

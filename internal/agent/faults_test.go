@@ -377,6 +377,9 @@ func TestOnceAndAgain(t *testing.T) {
 			if got := strings.Count(s.log.String(), "level=WARN"); got != want {
 				t.Errorf("run %d: %d warnings, want %d:\n%s", n, got, want, s.log)
 			}
+			if strings.Contains(s.log.String(), "over: ") {
+				t.Errorf("run %d: nothing is over:\n%s", n, s.log)
+			}
 			sleep(20 * time.Minute)
 		}
 		if r := m.files[StatusFile]; !strings.Contains(string(r), `"since": "2027-08-11T12:00:00Z"`) {
@@ -468,6 +471,10 @@ func TestAFileForOthersCannotBeWritten(t *testing.T) {
 		}
 		if s := a.status(); s.Exit(m.now()) != 13 || !a.told.needed(FileUnwritable) || !strings.Contains(string(s.Person[0].Why), "deadlines.ics") || len(m.changed) != 1 {
 			t.Errorf("%+v, %v", s.Person, m.changed)
+		}
+		a = m.session()
+		if _, err := m.agent(a, after).Once(t.Context()); err != nil || strings.Contains(a.log.String(), unwritten) || !a.told.needed(FileUnwritable) {
+			t.Errorf("the next run says it again, or does not: %v\n%s", err, a.log)
 		}
 		failing = nil
 		if _, err := m.agent(a, after).Once(t.Context()); err != nil || a.told.needed(FileUnwritable) || a.status().Exit(m.now()) != 0 {

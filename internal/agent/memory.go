@@ -45,6 +45,7 @@ const (
 	looked  = "looked"
 	// unreadable: they are not valid, or cannot be read.
 	unreadable = "the settings cannot be read"
+	unwritten  = "a file for others cannot be written"
 )
 
 // saying is what was last said of a matter, so that it is not said at each look.
@@ -97,12 +98,17 @@ func (a *Agent) begin(again bool) {
 	if again {
 		for _, p := range before.Person {
 			m.said[matter(needed, p.about())] = saying{string(p.Why), time.Now()}
+			if p.Code == FileUnwritable {
+				m.untold, m.said[matter(unwritten, "")] = string(p.Why), saying{string(p.Why), time.Now()}
+			}
 		}
 		for key, r := range before.Refusals {
 			m.said[matter(notDone, key)] = saying{string(r.Why), time.Now()}
 		}
 		m.said[matter(looked, "")] = saying{before.Headline, time.Now()}
-		m.said[matter(unreadable, "")] = saying{string(before.Settings.Error), time.Now()}
+		if before.Settings.Error != "" {
+			m.said[matter(unreadable, "")] = saying{string(before.Settings.Error), time.Now()}
+		}
 	}
 	a.startClock(before.At)
 	a.report(func(h *health) { h.turned, h.every = time.Now(), m.settings.Policy.Agent.Every })
@@ -132,9 +138,11 @@ func (a *Agent) answers(now time.Time) {
 		m.saved = save(a.Node, StoppedFile, m.stopped) == nil
 	}
 	m.resumed = Resumed{}
+	why := ""
 	if _, err := load(a.Node, ResumedFile, &m.resumed); err != nil { // then it is asked again
-		a.say(slog.LevelError, "that it was resumed cannot be read", "", err.Error())
+		m.resumed, why = Resumed{}, err.Error()
 	}
+	a.say(slog.LevelError, "what was resumed cannot be read", "", why)
 	a.hear(now)
 }
 

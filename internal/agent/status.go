@@ -101,7 +101,7 @@ func (a *Agent) tell(s Situation, d Decision, doing string) Decision {
 		m.untold = why
 		a.write(s, d, doing)
 		_ = a.after(s) // one of the files may tell of the other
-		a.say(slog.LevelError, "a file for others cannot be written", "", why)
+		a.say(slog.LevelError, unwritten, "", why)
 	}
 	if m.unwritable != "" {
 		d.Work, d.For = nil, nil

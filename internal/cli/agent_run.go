@@ -126,7 +126,10 @@ func (t *told) after(p policy.Agent, line timeline.Timeline) error {
 		errs = append(errs, t.calendar(p.Calendar, line))
 	}
 	debug.FreeOSMemory()
-	return errors.Join(append(errs, t.alive(p.Every))...)
+	if err := t.alive(p.Every); err != nil {
+		t.log.Error("the service manager cannot be told", "cause", err)
+	}
+	return errors.Join(errs...)
 }
 
 // alive tells the service manager that a look is done, and by when the next one

@@ -3,7 +3,6 @@
 package e2e
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -329,29 +328,13 @@ func (p *plane) admitted(namespace, selector, policy string) {
 	}
 }
 
-// checkDisk looks at a copy of the node's disk, on which the rest of the article
-// is written.
+// checkDisk looks at a copy of the node's disk, where kubeadm would have written
+// it, with the rest of the article.
 func (p *plane) checkDisk(args ...string) timeline.Timeline {
 	p.Helper()
 	root := p.TempDir()
-	if err := os.CopyFS(filepath.Join(root, p.KubernetesDir), os.DirFS(p.KubernetesDir)); err != nil {
-		p.Fatal(err)
-	}
-	manifest := filepath.Join(p.KubernetesDir, "manifests/etcd.yaml")
-	etcd := strings.Split(string(p.Read("manifests/etcd.yaml")), "\n")
-	for i, line := range etcd {
-		if before, _, ok := strings.Cut(line, "image:"); ok {
-			etcd[i] = before + "image: registry.k8s.io/etcd:3.5.2-0"
-		}
-	}
-	for name, content := range map[string]string{
-		manifest: strings.Join(etcd, "\n"),
-		"/sys/fs/cgroup/memory/notify_on_release": "0\n",
-		"/proc/sys/kernel/osrelease":              "5.10.0\n",
-		"/var/lib/kubelet/kubeadm-flags.env":      `KUBELET_KUBEADM_ARGS="--container-runtime=remote --container-runtime-endpoint=unix:///var/run/containerd/containerd.sock --pod-infra-container-image=registry.k8s.io/pause:3.7"` + "\n",
-		"/var/lib/kubelet/config.yaml":            fmt.Sprintf("apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nstaticPodPath: %s/manifests\nfeatureGates: {CSIMigrationAWS: false}\n", p.KubernetesDir),
-	} {
-		path := filepath.Join(root, name)
+	write := func(path, content string) {
+		path = filepath.Join(root, path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			p.Fatal(err)
 		}
@@ -359,7 +342,24 @@ func (p *plane) checkDisk(args ...string) timeline.Timeline {
 			p.Fatal(err)
 		}
 	}
-	tl := p.check(append([]string{"--root", root}, args...)...)
+	const directory = "/etc/kubernetes"
+	walk(p.T, p.KubernetesDir, func(path string, data []byte) {
+		write(directory+strings.TrimPrefix(path, p.KubernetesDir), strings.ReplaceAll(string(data), p.KubernetesDir, directory))
+	})
+	var etcd []string
+	for line := range strings.Lines(string(p.Read("manifests/etcd.yaml"))) {
+		if before, _, ok := strings.Cut(line, "image:"); ok {
+			line = before + "image: registry.k8s.io/etcd:3.5.2-0\n"
+		}
+		etcd = append(etcd, strings.ReplaceAll(line, p.KubernetesDir, directory))
+	}
+	write(directory+"/manifests/etcd.yaml", strings.Join(etcd, ""))
+	write("/sys/fs/cgroup/memory/notify_on_release", "0\n")
+	write("/proc/sys/kernel/osrelease", "5.10.0\n")
+	write("/var/lib/kubelet/kubeadm-flags.env", `KUBELET_KUBEADM_ARGS="--container-runtime=remote --container-runtime-endpoint=unix:///var/run/containerd/containerd.sock --pod-infra-container-image=registry.k8s.io/pause:3.7"`+"\n")
+	write("/var/lib/kubelet/config.yaml", "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nstaticPodPath: /etc/kubernetes/manifests\nfeatureGates: {CSIMigrationAWS: false}\n")
+
+	tl := p.check(append([]string{"--root", root, "--kubernetes-dir", directory}, args...)...)
 	for _, fault := range []string{"DataInconsistency", "SingleMemberDurability"} {
 		i, ok := item(tl, fact.ID("cp1/etcd-fault-"+fault), finding.EtcdFault)
 		if !ok || !strings.Contains(i.Effect, "3.5.2") {

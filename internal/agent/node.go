@@ -113,21 +113,21 @@ func (m *Machine) Past(context.Context) (Past, error) {
 
 // pastOf reads what the plans of a journal say, which come in their order.
 func pastOf(plans []journal.Plan) (past Past) {
-	var failed map[fact.ID]bool // what the plan was about that failed
+	type step struct{ ID fact.ID }
+	var failed []step // those of the plan that failed
 	for _, p := range plans {
-		var of plan.Plan
+		var of struct { // of a plan.Plan, since a journal may hold those of years
+			By    string
+			Steps []step
+		}
 		own := json.Unmarshal(p.Content, &of) == nil && of.By == plan.ByAgent
-		about := func(s plan.Step) bool { return failed[s.ID] }
 		switch {
 		case own && len(p.Steps) > 0:
 			past.Began, past.Failed = append(past.Began, p.Begun), nil
 			if p.Result != "" && p.Result != journal.Done && p.UndoneBy == "" {
-				past.Failed, failed = &Failed{Plan: p.ID, Result: p.Result, Ended: p.Ended}, map[fact.ID]bool{}
-				for _, s := range of.Steps {
-					failed[s.ID] = true
-				}
+				past.Failed, failed = &Failed{Plan: p.ID, Result: p.Result, Ended: p.Ended}, of.Steps
 			}
-		case !own && p.Result == journal.Done && slices.ContainsFunc(of.Steps, about):
+		case !own && p.Result == journal.Done && slices.ContainsFunc(of.Steps, func(s step) bool { return slices.Contains(failed, s) }):
 			past.Failed = nil // a person has done something about it
 		}
 		if p.Result == "" {

@@ -18,8 +18,8 @@ func codes(*testing.T) string {
 	var list, sections strings.Builder
 	for _, c := range finding.Codes {
 		fmt.Fprintf(&list, "- [%s](#%s): %s\n", c.Code, slug(string(c.Code)), c.Title)
-		fmt.Fprintf(&sections, "\n## %s\n\n%s. %s\n\n**Why it comes to be.** %s\n\n**What to do.** %s\n",
-			c.Code, sentence(c.Title), c.Means, c.Cause, c.Cure)
+		fmt.Fprintf(&sections, "\n## %s\n\n%s. %s\n\n**Why it comes to be.** %s\n\n**What to do.** %s [By hand](runbooks/%s.md)\n",
+			c.Code, sentence(c.Title), c.Means, c.Cause, c.Cure, c.Code)
 	}
 	return list.String() + sections.String()
 }

@@ -20,11 +20,31 @@ func Explain(w io.Writer, info finding.Info, items []timeline.Item, o Options) e
 	p.paragraph("Means", info.Means)
 	p.paragraph("Cause", info.Cause)
 	p.paragraph("Cure", info.Cure)
+	p.byHand(info.Code, len(items) == 0)
 	for _, i := range items {
 		p.gap()
 		p.item(i, o)
 	}
 	return write(w, []byte(p.finished()))
+}
+
+// byHand names the page about a code, and where it is only about the code also the
+// lines for a shell. They are there to be copied, and left in one piece.
+func (p *page) byHand(code finding.Code, whole bool) {
+	hand, ok := finding.ByHand(code)
+	if !ok {
+		return
+	}
+	if whole {
+		for _, part := range []struct{ name, lines string }{{"See it", hand.See}, {"Perennial", hand.Help}, {"By hand", hand.Do}} {
+			lead := pad(part.name, label)
+			for line := range strings.Lines(part.lines) {
+				p.line(lead + strings.TrimRight(line, "\n"))
+				lead = strings.Repeat(" ", label)
+			}
+		}
+	}
+	p.line(pad("Page", label) + finding.Runbook(code))
 }
 
 // label is the width of the labels' column.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"unicode"
 
+	"perennial.dev/perennial/internal/finding"
 	"perennial.dev/perennial/internal/policy"
 	"perennial.dev/perennial/internal/timeline"
 )
@@ -145,7 +146,11 @@ func (m *markdown) section(i timeline.Item) {
 	if a := i.Accepted; a != nil {
 		m.item("Accepted", "until "+a.Until.UTC().Format("2006-01-02")+": "+plain(a.Reason))
 	}
-	m.printf("- Code: %s\n\n", code(plain(i.Code)))
+	m.printf("- Code: %s", code(plain(i.Code)))
+	if _, known := finding.ByHand(i.Code); known {
+		m.printf(", runbook %s", code(finding.Runbook(i.Code)))
+	}
+	m.printf("\n\n")
 	if fix := strings.Trim(lines(i.Fix), "\n"); fix != "" {
 		fence := strings.Repeat("`", max(3, longestTicks(fix)+1))
 		m.printf("%s\n%s\n%s\n\n", fence, elide(fix, 4000), fence)

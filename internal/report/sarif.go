@@ -160,7 +160,7 @@ func sarifRules(items []timeline.Item) ([]sarifRule, map[finding.Code]int) {
 	add := func(info finding.Info) {
 		index[info.Code] = len(rules)
 		rules = append(rules, sarifRule{ID: string(info.Code), Short: sarifMessage{info.Title}, Full: sarifMessage{info.Means + " " + info.Cause},
-			Help: sarifMessage{info.Cure}, Default: sarifConfig{level[info.Code]}})
+			Help: sarifMessage{help(info)}, Default: sarifConfig{level[info.Code]}})
 	}
 	for _, info := range finding.Codes {
 		if _, ok := level[info.Code]; ok {
@@ -171,6 +171,14 @@ func sarifRules(items []timeline.Item) ([]sarifRule, map[finding.Code]int) {
 		add(finding.Info{Code: code, Title: string(code), Means: string(code), Cure: string(code)})
 	}
 	return rules, index
+}
+
+// help is what to do, and where more of it stands.
+func help(info finding.Info) string {
+	if _, known := finding.ByHand(info.Code); !known {
+		return info.Cure
+	}
+	return info.Cure + " By hand: " + finding.Runbook(info.Code)
 }
 
 // sarifLevel is how bad an item is, by its impact where it has one.

@@ -61,6 +61,9 @@ everything could be looked at.`,
 	o.upgradeOptions.addFlags(cmd)
 	o.opener.addFlags(cmd)
 	o.watchOptions.addFlags(cmd)
+	if s.isPlugin() {
+		o.addPluginFlags(cmd)
+	}
 	f := cmd.Flags()
 	f.StringVarP(&o.output, "output", "o", "table", "`format`: "+formatNames())
 	f.BoolVar(&o.noColor, "no-color", false, "no colours, as with NO_COLOR")
@@ -73,6 +76,11 @@ func (o *checkOptions) run(ctx context.Context, s Streams) error {
 	format, err := parseFormat(o.output)
 	if err != nil {
 		return err
+	}
+	if s.isPlugin() {
+		if err := o.asPlugin(); err != nil {
+			return err
+		}
 	}
 	if err := errors.Join(o.check(), o.checkWatch(format)); err != nil {
 		return err

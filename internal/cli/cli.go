@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -27,13 +28,16 @@ type Streams struct {
 	Out, Err io.Writer
 	Now      func() time.Time
 	Getenv   func(string) string
+	// Program is the name by which the program was called: kubectl-perennial is a
+	// plugin of kubectl. Empty: perennial.
+	Program string
 
 	preferences preferencesFile // the user's, for perennial
 }
 
 // System are the process's own streams, clock and environment.
 func System() Streams {
-	return Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Now: time.Now, Getenv: os.Getenv}
+	return Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Now: time.Now, Getenv: os.Getenv, Program: filepath.Base(os.Args[0])}
 }
 
 // exit is the end of a command whose report is already written.
@@ -59,6 +63,9 @@ func (h hinted) Hint() string { return h.hint }
 
 // Main runs a command line and returns its exit code.
 func Main(ctx context.Context, args []string, s Streams) int {
+	if s.Program == pluginCompletion {
+		args = append([]string{cobra.ShellCompRequestCmd}, args...)
+	}
 	s.preferences = ownFile(s, args)
 	root := newRoot(s)
 	cmd := root
@@ -143,9 +150,12 @@ see the keys; without root it says what it could not see.`,
 		newRenew(s), newRestart(s), newUndo(s),
 		newPrepare(s),
 		newAgent(s),
-		newCheckpoint(s), newRules(s), newKuberc(s), newVersion(s),
+		newCheckpoint(s), newRules(s), newKuberc(s), newVersion(s), newMan(s),
 	)
 	addPreferenceFlags(root)
+	if s.isPlugin() {
+		asPlugin(root)
+	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageError{hinted{err, cmd.CommandPath() + " --help"}}
 	})
@@ -157,9 +167,9 @@ func knownCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	hint := "perennial --help"
+	hint := root.CommandPath() + " --help"
 	if like := root.SuggestionsFor(args[0]); len(like) > 0 {
-		hint = "did you mean perennial " + like[0] + "?"
+		hint = "did you mean " + root.CommandPath() + " " + like[0] + "?"
 	}
 	return usageError{hinted{fmt.Errorf("unknown command %q", fact.Text(args[0])), hint}}
 }

@@ -34,7 +34,7 @@ node (cp1/apiserver, or just apiserver), or which certificate a log line such as
 "x509: certificate has expired ... is after 2023-12-03T03:37:19Z" speaks of.
 Without an argument it lists the codes.`,
 		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: completeCodes,
+		ValidArgsFunction: o.completeExplained(s),
 		RunE:              func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), s, args) },
 	}
 	o.addFlags(cmd)

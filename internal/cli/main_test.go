@@ -26,13 +26,16 @@ var update = flag.Bool("update", false, "write the golden files anew")
 func TestMain(m *testing.M) {
 	// Nodes are made an hour ago, by the clock that looks at them.
 	testnode.Start = time.Now().UTC().Add(-time.Hour).Truncate(time.Second)
+	program := func() {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		code := cli.Main(ctx, os.Args[1:], cli.System())
+		stop()
+		os.Exit(code)
+	}
 	testscript.Main(m, map[string]func(){
-		"perennial": func() {
-			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-			code := cli.Main(ctx, os.Args[1:], cli.System())
-			stop()
-			os.Exit(code)
-		},
+		"perennial": program,
+		// By these names kubectl finds it.
+		"kubectl-perennial": program, "kubectl_complete-perennial": program,
 		// A process of this name is another program at work, until its input ends.
 		"kubeadm": func() { _, _ = io.Copy(io.Discard, os.Stdin) },
 	})

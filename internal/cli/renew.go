@@ -51,7 +51,8 @@ for, and puts it in place. That the old certificate has ended does not matter.`,
   sudo perennial renew --all --yes
   sudo perennial renew --create scheduler.conf
   sudo perennial renew --csr-dir /root/requests`,
-		RunE: func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), s, args) },
+		ValidArgsFunction: o.completeNames(s),
+		RunE:              func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), s, args) },
 	}
 	o.addFlags(cmd)
 	f := cmd.Flags()

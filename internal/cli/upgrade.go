@@ -33,6 +33,7 @@ type upgradeOptions struct {
 	recursive  bool
 	contexts   []string
 	kubeconfig string
+	overrides  kube.Overrides // of a plugin of kubectl
 }
 
 func (o *upgradeOptions) addFlags(cmd *cobra.Command) {
@@ -44,7 +45,7 @@ func (o *upgradeOptions) addFlags(cmd *cobra.Command) {
 	f.StringVar(&o.kubeconfig, "kubeconfig", "", "with --to: look at the cluster of this `file` instead of this node (default with --context: as kubectl)")
 	_ = cmd.MarkFlagFilename("filename")
 	_ = cmd.MarkFlagFilename("kubeconfig")
-	_ = cmd.RegisterFlagCompletionFunc("context", cobra.NoFileCompletions)
+	_ = cmd.RegisterFlagCompletionFunc("context", completeContexts)
 }
 
 // check refuses what does not go together.
@@ -224,7 +225,7 @@ func (o *checkOptions) clusters(ctx context.Context, s Streams, p policy.Policy,
 	o.several = len(contexts) > 1
 	var all []timeline.Timeline
 	for _, name := range contexts {
-		t, err := o.throughAPI(ctx, s, p, k, kube.Context{Kubeconfig: o.kubeconfig, Name: name, Plugins: pluginPolicy(s)})
+		t, err := o.throughAPI(ctx, s, p, k, kube.Context{Kubeconfig: o.kubeconfig, Name: name, Plugins: pluginPolicy(s), Overrides: o.overrides})
 		if err != nil {
 			return nil, fmt.Errorf("looking at %s: %w", clusterOf(name), err)
 		}

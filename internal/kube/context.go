@@ -35,6 +35,8 @@ type Context struct {
 	// Plugins says which credential plugins may be run, and is asked where the
 	// context has one. Nil allows all, as kubectl without preferences does.
 	Plugins func() (kuberc.Policy, error)
+	// Overrides are what is said beside the kubeconfig.
+	Overrides Overrides
 }
 
 // ErrNoKubeconfig: there is nothing that says which cluster is meant.
@@ -55,10 +57,8 @@ const (
 // program's own, for the User-Agent.
 func OpenContext(at Context, version string) (*Client, error) {
 	quiet()
-	rules := clientcmd.NewDefaultClientConfigLoadingRules()
-	rules.ExplicitPath = at.Kubeconfig
-	overrides := &clientcmd.ConfigOverrides{CurrentContext: at.Name}
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, overrides).ClientConfig()
+	loaded, rules := at.config()
+	config, err := loaded.ClientConfig()
 	if err != nil {
 		return nil, at.failed(rules, err)
 	}
@@ -71,8 +71,9 @@ func OpenContext(at Context, version string) (*Client, error) {
 	config.ContentConfig = rest.ContentConfig{NegotiatedSerializer: serializer.NewCodecFactory(scheme).WithoutConversion()}
 	config.QPS, config.Burst = contextQPS, contextBurst
 	config.WarningHandler = rest.NoWarnings{}
-	// Every question has its own time; this one would end a list in its middle.
-	config.Timeout = 0
+	// Every question has its own time; one for all would end a list in its middle,
+	// and is for who asks for it.
+	config.Timeout = at.Overrides.Timeout
 	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", at, told{err})

@@ -13,6 +13,7 @@ import (
 	"perennial.dev/perennial/internal/execute"
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/journal"
+	"perennial.dev/perennial/internal/kube"
 	"perennial.dev/perennial/internal/plan"
 	"perennial.dev/perennial/internal/report"
 	"perennial.dev/perennial/internal/workbench"
@@ -142,7 +143,7 @@ func (o *changeOptions) undo(ctx context.Context, s Streams, id string) error {
 		_, of, err := c.Find(id)
 		c.Close()
 		if err == nil && len(of.Objects()) > 0 {
-			return o.undoInCluster(ctx, s, id)
+			return o.undoInCluster(ctx, s, of)
 		}
 	}
 	b, err := o.begin(ctx, s, "undo "+id)
@@ -174,17 +175,17 @@ func (o *changeOptions) undo(ctx context.Context, s Streams, id string) error {
 	return o.propose(ctx, b, todo)
 }
 
-func (o *changeOptions) undoInCluster(ctx context.Context, s Streams, id string) error {
+func (o *changeOptions) undoInCluster(ctx context.Context, s Streams, of plan.Plan) error {
 	po := &prepareOptions{changeOptions: *o}
 	if o.state != workbench.DefaultState {
 		po.where = o.state
 	}
-	b, err := po.begin(ctx, s, "undo "+id)
+	b, err := po.begin(ctx, s, "undo "+of.ID, kube.Context{Kubeconfig: of.Cluster.Kubeconfig, Name: of.Cluster.Context})
 	if err != nil {
 		return err
 	}
 	defer b.Close()
-	todo, err := b.Undo(ctx, id)
+	todo, err := b.Undo(ctx, of.ID)
 	if err != nil {
 		return err
 	}

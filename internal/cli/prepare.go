@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"perennial.dev/perennial/internal/fact"
-	"perennial.dev/perennial/internal/journal"
 	"perennial.dev/perennial/internal/kube"
 	"perennial.dev/perennial/internal/plan"
 	"perennial.dev/perennial/internal/prepare"
@@ -132,9 +131,9 @@ func (o *prepareOptions) open(s Streams, purpose string) (*clusterBench, error) 
 	return &clusterBench{b, s}, nil
 }
 
-// begin opens the journal and finishes what was cut off. A dry run does neither
-// of what changes something.
-func (o *prepareOptions) begin(ctx context.Context, s Streams, purpose string) (*clusterBench, error) {
+// begin opens the journal and finishes what was cut off in the same cluster. A
+// dry run takes no lock and finishes nothing.
+func (o *prepareOptions) begin(ctx context.Context, s Streams, purpose string, at kube.Context) (*clusterBench, error) {
 	if o.dryRun {
 		return o.open(s, "")
 	}
@@ -145,20 +144,31 @@ func (o *prepareOptions) begin(ctx context.Context, s Streams, purpose string) (
 	if err != nil {
 		return nil, err
 	}
-	for _, cut := range b.Journal.Unfinished() {
-		fmt.Fprintf(s.Err, "finishing the plan %s, which was cut off\n", cut.ID)
+	if err := b.finishFirst(ctx, at); err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *clusterBench) finishFirst(ctx context.Context, at kube.Context) error {
+	here, elsewhere, err := b.Unfinished(ctx, at)
+	if err != nil {
+		return err
+	}
+	for _, p := range elsewhere {
+		complain(b.streams, "", fmt.Sprintf("the plan %s was cut off in the cluster of %s: what is prepared there next finishes it", p.ID, p.Cluster.Server))
+	}
+	for _, cut := range here {
+		fmt.Fprintf(b.streams.Err, "finishing the plan %s, which was cut off\n", cut.ID)
 		t := b.teller()
 		out, err := b.Finish(ctx, cut, t.progress)
 		t.waiting.end()
-		if err == nil && out.Result == journal.Done {
-			continue
-		}
 		if err := t.conclude(ctx, out, err); err != nil {
-			b.Close()
-			return nil, err
+			return err
 		}
 	}
-	return b, nil
+	return nil
 }
 
 // teller tells of plans as on a node.
@@ -247,7 +257,7 @@ func (o *podSecurityOptions) run(ctx context.Context, s Streams, names []string)
 			return err
 		}
 	}
-	b, err := o.begin(ctx, s, "prepare podsecurity")
+	b, err := o.begin(ctx, s, "prepare podsecurity", at)
 	if err != nil {
 		return err
 	}
@@ -303,7 +313,7 @@ func (o *cronJobsOptions) run(ctx context.Context, s Streams, names []string) er
 			return usageError{fmt.Errorf("reading %q: want NAMESPACE/NAME", fact.Text(name))}
 		}
 	}
-	b, err := o.begin(ctx, s, "prepare cronjobs")
+	b, err := o.begin(ctx, s, "prepare cronjobs", at)
 	if err != nil {
 		return err
 	}

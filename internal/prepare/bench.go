@@ -126,9 +126,6 @@ func identify(ctx context.Context, client *kube.Client, at kube.Context) (plan.C
 
 // again opens the API of the cluster that a plan is for, and of no other.
 func (b *Bench) again(ctx context.Context, p plan.Plan) error {
-	if p.Cluster == nil {
-		return fmt.Errorf("reading the plan %s: it is for no cluster", fact.Text(p.ID))
-	}
 	c := *p.Cluster
 	_, is, err := b.Reach(ctx, kube.Context{Kubeconfig: c.Kubeconfig, Name: c.Context})
 	if err != nil {
@@ -139,6 +136,31 @@ func (b *Bench) again(ctx context.Context, p plan.Plan) error {
 			"make the kubeconfig's context lead to "+fact.Text(c.Server).String()+" again")
 	}
 	return nil
+}
+
+// Unfinished are the plans that were cut off in a cluster, and those that were in
+// others: a cluster that does not answer keeps nobody from preparing another.
+func (b *Bench) Unfinished(ctx context.Context, at kube.Context) (here []journal.Plan, elsewhere []plan.Plan, err error) {
+	cuts := b.Journal.Unfinished()
+	if len(cuts) == 0 {
+		return nil, nil, nil
+	}
+	_, is, err := b.Reach(ctx, at)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, cut := range cuts {
+		p, err := content(cut)
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case p.Cluster.UID == is.UID:
+			here = append(here, cut)
+		default:
+			elsewhere = append(elsewhere, p)
+		}
+	}
+	return here, elsewhere, nil
 }
 
 // Do does a plan.
@@ -167,7 +189,7 @@ func content(of journal.Plan) (plan.Plan, error) {
 	if err := json.Unmarshal(of.Content, &p); err != nil {
 		return p, fmt.Errorf("reading the plan %s from the journal: %w", of.ID, err)
 	}
-	if slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Verb != plan.Patch || s.Object == nil }) {
+	if p.Cluster == nil || slices.ContainsFunc(p.Steps, func(s plan.Step) bool { return s.Verb != plan.Patch || s.Object == nil }) {
 		return p, fmt.Errorf("reading the plan %s from the journal: not all of its steps change objects of a cluster", of.ID)
 	}
 	return p, nil

@@ -101,6 +101,9 @@ func readLevels(ctx context.Context, client *kube.Client, o PodSecurity, from re
 // policies tell of PodSecurityPolicies.
 func (o PodSecurity) policies(levels *workload.Levels) ([]plan.Note, error) {
 	changed := levels.Mutations()
+	if len(o.Named) > 0 {
+		changed = slices.DeleteFunc(changed, func(m workload.Mutation) bool { return !slices.Contains(o.Named, m.Namespace) })
+	}
 	if o.Patch == nil {
 		return plan.PolicyNotes(levels.Admissions(), changed, nil), nil
 	}

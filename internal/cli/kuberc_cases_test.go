@@ -13,6 +13,13 @@ type kubercCase struct {
 	name, file, typed string
 }
 
+// placedCase is one with a second file, called other, and with variables.
+type placedCase struct {
+	kubercCase
+	other string
+	env   []string // NAME=value
+}
+
 const (
 	beta  = "apiVersion: kubectl.config.k8s.io/v1beta1\nkind: Preference\n"
 	alpha = "apiVersion: kubectl.config.k8s.io/v1alpha1\nkind: Preference\n"
@@ -136,6 +143,31 @@ func handMade() []kubercCase {
 		{"delete, recommended", beta + "defaults:\n- {command: delete, options: [{name: interactive, default: \"true\"}]}\n", "kubectl delete pod a"},
 		{"apply, recommended", beta + "defaults:\n- {command: apply, options: [{name: server-side, default: \"true\"}]}\n", "kubectl apply --validate=false -f object.yaml"},
 	}
+}
+
+// placed are cases in which the file is another one than ~/.kube/kuberc, or none.
+func placed(home string) (all []placedCase) {
+	const (
+		own   = beta + "aliases:\n- {name: one, command: get, options: [{name: output, default: name}]}\n"
+		other = beta + "aliases:\n- {name: two, command: get, options: [{name: output, default: json}]}\n"
+	)
+	at := home + "/other"
+	add := func(name, typed string, env ...string) {
+		all = append(all, placedCase{kubercCase{name, own, typed}, other, env})
+	}
+	add("KUBERC, its alias", "kubectl two pods", "KUBERC="+at)
+	add("KUBERC, the other alias", "kubectl one pods", "KUBERC="+at)
+	add("KUBERC=off", "kubectl one pods", "KUBERC=off")
+	add("KUBERC=off and --kuberc", "kubectl two pods --kuberc="+at, "KUBERC=off")
+	add("KUBECTL_KUBERC=False", "kubectl one pods", "KUBECTL_KUBERC=False")
+	add("KUBECTL_KUBERC=0 means nothing", "kubectl one pods", "KUBECTL_KUBERC=0")
+	add("--kuberc behind", "kubectl two pods --kuberc "+at)
+	add("--kuberc= behind", "kubectl two pods --kuberc="+at)
+	add("--kuberc before", "kubectl --kuberc "+at+" two pods")
+	add("--kuberc= before", "kubectl --kuberc="+at+" two pods")
+	add("--kuberc goes before KUBERC", "kubectl two pods --kuberc="+at, "KUBERC=/nonexistent")
+	add("--kuberc behind dashes", "kubectl one pods -- --kuberc="+at)
+	return all
 }
 
 // base is a command whose flags can be seen in what it asks or prints.

@@ -31,7 +31,7 @@ func newKubercExplain(s Streams) *cobra.Command {
 		Use: "explain -- kubectl ...", DisableFlagsInUseLine: true, Short: "The kubectl command that results from your preferences",
 		Long: `Shows the command line that kubectl runs where you type another, quoted so that it
 can be pasted, and which entry of the preferences did what. KUBERC=off stands before
-it where the preferences would change it once more. Kubectl is not run.
+it where preferences would change it once more. Kubectl is not run.
 
 Exit codes: 0 shown, 11 kubectl refuses the command because of the preferences.`,
 		Example: `  perennial kuberc explain -- kubectl getn control-plane-1
@@ -94,8 +94,8 @@ func (o *kubercExplainOptions) run(ctx context.Context, s Streams, args []string
 	if s.Getenv("KUBERC") == "off" && kuberc.Named(args) != "" {
 		out.Refusal = &kuberc.Remark{Text: "KUBERC=off and --kuberc exclude each other"}
 	}
-	out.Args = kuberc.Unnamed(out.Args)
-	out.finish(program, contents, args[0])
+	named := o.file != "" || kuberc.Named(args) != ""
+	out.finish(program, contents, args[0], named)
 	return out.write(s, format, contents)
 }
 
@@ -109,16 +109,23 @@ func unusable(c kuberc.Contents, where preferencesFile) error {
 	return hinted{fmt.Errorf("reading %s:%d: %s", where.path, max(m.Line, 1), m.Text), "perennial kuberc check " + kuberc.Quote([]string{where.path})}
 }
 
-func (e *explained) finish(program kuberc.Program, contents kuberc.Contents, name string) {
+// finish writes the line. Preferences are switched off for it where those that
+// kubectl finds by itself would change it, or where it is not known what they do,
+// since others were named.
+func (e *explained) finish(program kuberc.Program, contents kuberc.Contents, name string, named bool) {
 	if e.Refusal != nil {
 		e.Args, e.ExitCode = nil, timeline.ExitOverdue
 		return
 	}
-	e.Line = kuberc.Quote(append([]string{name}, e.Args...))
-	again := program.Resolve(contents.Found, e.Args)
-	if contents.Found != nil && (again.Refusal != nil || !slices.Equal(again.Args, e.Args)) {
-		e.Line = "KUBERC=off " + e.Line
+	off := ""
+	if e.Unknown == "" {
+		e.Args = kuberc.Unnamed(e.Args)
+		again := program.Resolve(contents.Found, e.Args)
+		if named || again.Refusal != nil || !slices.Equal(again.Args, e.Args) {
+			off = "KUBERC=off "
+		}
 	}
+	e.Line = off + kuberc.Quote(append([]string{name}, e.Args...))
 }
 
 func (e *explained) write(s Streams, format report.Format, contents kuberc.Contents) error {

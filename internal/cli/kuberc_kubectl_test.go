@@ -45,6 +45,9 @@ func TestLabKuberc(t *testing.T) {
 			}
 			cases := append(handMade(), generated(110)...)
 			for _, c := range cases {
+				t.Run(c.name, func(t *testing.T) { k.compare(t, placedCase{kubercCase: c}) })
+			}
+			for _, c := range placed(k.home) {
 				t.Run(c.name, func(t *testing.T) { k.compare(t, c) })
 			}
 			t.Logf("kubectl %s: %d cases equal to the real one; preferences changed %d of them and are refused in %d; of the changes %d can be seen", version, k.equal, k.changed, k.refused, k.seen)
@@ -135,10 +138,14 @@ type kubercExplained struct {
 	Refusal                *struct{ Text string }
 }
 
-func (k *kubectl) explain(t *testing.T, typed []string) kubercExplained {
+func (k *kubectl) explain(t *testing.T, typed, variables []string) kubercExplained {
 	t.Helper()
 	var out, errs bytes.Buffer
 	env := map[string]string{"HOME": k.home}
+	for _, v := range variables {
+		name, value, _ := strings.Cut(v, "=")
+		env[name] = value
+	}
 	args := append([]string{"kuberc", "explain", "--kubectl", k.version, "-o", "json", "--"}, typed...)
 	code := cli.Main(t.Context(), args, cli.Streams{Out: &out, Err: &errs, Now: time.Now, Getenv: func(name string) string { return env[name] }})
 	var e kubercExplained
@@ -151,13 +158,16 @@ func (k *kubectl) explain(t *testing.T, typed []string) kubercExplained {
 	return e
 }
 
-func (k *kubectl) compare(t *testing.T, c kubercCase) {
+func (k *kubectl) compare(t *testing.T, c placedCase) {
 	if err := os.WriteFile(filepath.Join(k.home, ".kube", "kuberc"), []byte(c.file), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	typed := strings.Fields(c.typed)
-	e := k.explain(t, typed)
-	real := k.run(t, shellLine(typed))
+	if err := os.WriteFile(filepath.Join(k.home, "other"), []byte(c.other), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	e := k.explain(t, typed, c.env)
+	real := k.run(t, shellLine(typed), c.env...)
 	if e.Refusal != nil {
 		if real.code == 0 || len(real.asked) > 0 || !strings.Contains(real.err, "error occurred while applying preferences") {
 			t.Errorf("explain says that kubectl refuses it: %s\nit does not: %s", e.Refusal.Text, real)
@@ -167,7 +177,7 @@ func (k *kubectl) compare(t *testing.T, c kubercCase) {
 		k.refused++
 		return
 	}
-	pasted := k.run(t, e.Line)
+	pasted := k.run(t, e.Line, c.env...)
 	if n := len(loadWarnings.FindAllString(real.err, -1)); n != len(e.Warnings) {
 		t.Errorf("kubectl warns %d times, explain %d: %s", n, len(e.Warnings), real.err)
 	}

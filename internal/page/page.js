@@ -4,7 +4,6 @@
 // rows of what matches stand in the document; the others are kept aside.
 (() => {
   const step = 250;
-  const states = ["overdue", "unknown", "due", "accepted", "notice", "ok"];
   const make = (name, props, ...inside) => { const e = Object.assign(document.createElement(name), props); e.append(...inside); return e; };
   const lists = new Map(); // by the section's id: what was chosen in it
 
@@ -92,6 +91,7 @@
       if (n >= at.most) { at.most = n + step; put(); }
       return n >= 0;
     };
+    root.rows = all;
     root.everything = (on) => put(on ? Infinity : at.most);
     show();
   }
@@ -119,7 +119,7 @@
 
   addEventListener("hashchange", () => reveal());
   function reveal() {
-    const id = decodeURIComponent(location.hash.slice(1));
+    const id = location.hash.slice(1);
     if (!/^t\d+-f[0-9a-f]{16}$/.test(id)) return;
     for (const s of document.querySelectorAll("[data-timeline]")) s.reveal?.(id);
     const row = document.getElementById(id);
@@ -167,8 +167,8 @@
     const answer = await fetch("./", { cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(3e4) });
     if (!answer.ok) throw new Error(String(answer.status));
     const next = new DOMParser().parseFromString(await answer.text(), "text/html");
-    every(true); // also what is kept aside may be open
-    const open = new Set([...document.querySelectorAll("details[open]")].map(key));
+    const aside = [...document.querySelectorAll("[data-timeline]")].flatMap((s) => s.rows || []).map((r) => r.tr.querySelector("details[open]")).filter(Boolean);
+    const open = new Set([...document.querySelectorAll("details[open]"), ...aside].map(key));
     const focus = key(document.activeElement.closest?.("details") || {}), field = document.activeElement.type === "search" && document.activeElement;
     const place = field && [field.closest("[data-timeline]").id, field.selectionStart, field.selectionEnd];
     const top = scrollY;

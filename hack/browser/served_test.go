@@ -80,16 +80,7 @@ func TestServedPageKeepsWhatIsOpen(t *testing.T) {
 	show("3")
 	b.until("saying that the look failed", `document.getElementById("alert").textContent.includes("The last look failed: reading /etc/kubernetes/pki/ca.crt: permission denied.") && !document.getElementById("alert").hidden`)
 	b.screenshot("served-failed-light")
-	b.mutex.Lock()
-	if len(b.problems) > 0 {
-		t.Errorf("the browser complains: %q", b.problems)
-	}
-	for _, r := range b.requests {
-		if r != address && r != address+"version" {
-			t.Errorf("the page asks for %s", r)
-		}
-	}
-	b.mutex.Unlock()
+	b.quiet(address, address+"version")
 	end()
 	b.until("saying that nobody answers", `document.getElementById("alert").textContent.startsWith("perennial serve does not answer")`)
 }
@@ -108,5 +99,5 @@ func TestCopy(t *testing.T) {
 	if got := ask[string](b, `navigator.clipboard.readText()`); got != want || want == "" {
 		t.Errorf("copied %q, want %q", got, want)
 	}
-	b.quiet()
+	b.quiet(address, address+"version")
 }

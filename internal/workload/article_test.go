@@ -154,6 +154,8 @@ cp1/etcd-fault-DataInconsistency EtcdFault breaks 1.25`)
 			has(t, f, "runAsUser", "admitted by it: shop/web-1-1", "enforce=baseline")
 		case finding.VolumeDriverMissing:
 			has(t, f, "which is not installed", "+     driver: ebs.csi.aws.com")
+		case finding.CronJobZoneInSchedule:
+			has(t, f, "spec.timeZone works from 1.25 on: change it after that hop")
 		case finding.KubeProxyShell:
 			has(t, f, "bash (livenessProbe), curl (livenessProbe)")
 		}

@@ -34,6 +34,9 @@ func (j *Judge) zoneInSchedule(o fact.Object, schedule string) finding.Finding {
 	if f.RemovedIn = refused.Minor.String(); impact == finding.Hint && j.way.To >= refused.Minor {
 		f.Effect = strings.Replace(f.Effect, "refuses", "has refused", 1)
 	}
+	if since := changes()[cronJobTimeZone]; since.Minor > j.way.From && j.way.Reaches(since.Minor) {
+		f.Reason = fmt.Sprintf("spec.timeZone works from %s on: change it after that hop, for before it the zone would be lost", since.Minor)
+	}
 	zone, rest, _ := strings.Cut(schedule, " ")
 	_, zone, _ = strings.Cut(zone, "=")
 	f.Fix = zoneFix(o, fmt.Sprintf(`{"spec":{"schedule":%q,"timeZone":%q}}`, strings.TrimSpace(rest), zone),

@@ -110,7 +110,7 @@ type group struct {
 type groupKey struct {
 	code             finding.Code
 	apiVersion, kind string
-	effect           string // where no object tells groups apart
+	effect           string // where no object tells groups apart, or not it alone
 	accepted         bool
 }
 
@@ -126,6 +126,9 @@ func grouped(items []timeline.Item, impact finding.Impact) []*group {
 		key := groupKey{code: i.Code, accepted: i.Accepted != nil, effect: i.Effect}
 		if o := i.Object; o != nil {
 			key.apiVersion, key.kind, key.effect = string(o.APIVersion), string(o.Kind), ""
+			if i.Code == finding.VolumePluginRemoved { // what to do is another thing for each plugin
+				key.effect = i.Fix
+			}
 		}
 		g := byKey[key]
 		if g == nil {

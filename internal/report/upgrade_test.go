@@ -325,3 +325,23 @@ func TestDiffsKeepTheirColumns(t *testing.T) {
 		}
 	}
 }
+
+// Volumes of different plugins are no group: what helps one does not help another.
+func TestVolumesAreToldByPlugin(t *testing.T) {
+	var all []finding.Finding
+	for n, fix := range []string{"install the CSI driver a", "move the data", "install the CSI driver a"} {
+		f := object("1.37", finding.Breaks, "v1", "PersistentVolume", fmt.Sprint("v", n), "", 0)
+		f.Code, f.Fix = finding.VolumePluginRemoved, fix
+		all = append(all, f)
+	}
+	tl := timeline.Build(all, nil, policy.Default(), time.Date(2026, 11, 22, 8, 0, 0, 0, time.UTC), timeline.Envelope{Upgrade: &timeline.Way{Way: rules.Way{From: 36, To: 37}}})
+	var b bytes.Buffer
+	if err := Timeline(&b, FormatTable, tl, Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"(VolumePluginRemoved), 2 times\n", "Fix:     install the CSI driver a\n", "Fix:     move the data\n"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("there is no %q in\n%s", want, b.String())
+		}
+	}
+}

@@ -59,9 +59,11 @@ func newAgentUninstall(s Streams) *cobra.Command {
 	o := &siteOptions{}
 	cmd := &cobra.Command{
 		Use: "uninstall", Short: "Take the agent away from this node",
-		Long: `Stops the agent and removes its units, its identity and, where this node's API
-server is the only one, its rights in the cluster. The settings stay, and so do the
-journal and the backups, with which changes can be undone: --purge removes them.`,
+		Long: `Stops the agent and removes its units, its identity, the files that it keeps for
+others (metrics, a calendar) and, where this node's API server is the only one, its
+rights in the cluster. The settings stay, and so do the journal and the backups, with
+which changes can be undone: --purge removes them. What was cut off has to be finished
+first, since the agent is who does it.`,
 		Example: `  sudo perennial agent uninstall
   sudo perennial agent uninstall --purge`,
 		Args: cobra.NoArgs,

@@ -107,6 +107,21 @@ func (a *archiveReader) open() (io.ReadCloser, error) {
 	return file, nil
 }
 
+// readArchive opens an archive and reads it; whoever gets it closes it.
+func readArchive(ctx context.Context, name string, memory bool) (*archiveReader, *checkpoint.Description, error) {
+	a, err := openArchive(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	a.memory = memory
+	d, err := a.describe(ctx)
+	if err != nil {
+		a.close()
+		return nil, nil, err
+	}
+	return a, d, nil
+}
+
 func (a *archiveReader) describe(ctx context.Context) (*checkpoint.Description, error) {
 	file, err := a.open()
 	if err != nil {

@@ -47,16 +47,11 @@ func (o *inspectOptions) run(ctx context.Context, s Streams, name string) error 
 	if err != nil {
 		return err
 	}
-	a, err := openArchive(name)
+	a, d, err := readArchive(ctx, name, o.memory)
 	if err != nil {
 		return err
 	}
 	defer a.close()
-	a.memory = o.memory
-	d, err := a.describe(ctx)
-	if err != nil {
-		return err
-	}
 	return report.Document(s.Out, format, d, func(w io.Writer) error { return described(w, d) })
 }
 

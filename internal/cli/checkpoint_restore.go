@@ -61,15 +61,11 @@ func (o *restoreOptions) run(ctx context.Context, s Streams, name string) error 
 	if !imageNames.MatchString(o.name) || len(o.name) > 250 {
 		return usageError{fmt.Errorf("reading --name: want a name with a tag, such as localhost/checkpoint:1, not %q", fact.Text(o.name))}
 	}
-	a, err := openArchive(name)
+	a, d, err := readArchive(ctx, name, false)
 	if err != nil {
 		return err
 	}
 	defer a.close()
-	d, err := a.describe(ctx)
-	if err != nil {
-		return err
-	}
 	switch {
 	case manager != "":
 	case d.Manager == checkpoint.Containerd || d.Manager == checkpoint.CRIO:

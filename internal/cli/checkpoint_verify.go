@@ -51,15 +51,11 @@ func (o *shown) verify(ctx context.Context, s Streams, name string) error {
 	if err != nil {
 		return err
 	}
-	a, err := openArchive(name)
+	a, d, err := readArchive(ctx, name, false)
 	if err != nil {
 		return err
 	}
 	defer a.close()
-	d, err := a.describe(ctx)
-	if err != nil {
-		return err
-	}
 	checks := checkpoint.Verify(d, lookForRestore(ctx, d))
 	if err := ctx.Err(); err != nil {
 		return err

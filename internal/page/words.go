@@ -5,7 +5,6 @@ package page
 import (
 	"fmt"
 	"regexp"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -58,14 +57,12 @@ func count(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// piece is a part of a sentence; Strong is the part that answers when.
-type piece struct {
-	Text   string
-	Strong bool
-}
+// piece is a part of a sentence. The one that answers when is in two parts, of which
+// the first stays on one line.
+type piece struct{ Text, When, Left string }
 
 var (
-	instant = regexp.MustCompile(`(?:on \d{4}-\d\d-\d\d|today at \d\d:\d\d UTC) \([^()]*\)`)
+	instant = regexp.MustCompile(`(on \d{4}-\d\d-\d\d|today at \d\d:\d\d UTC)( \([^()]*\))`)
 	stop    = regexp.MustCompile(`\. \p{Lu}`)
 )
 
@@ -81,23 +78,17 @@ func sentences(headline string) (first, rest []piece) {
 
 func pieces(text string) []piece {
 	var all []piece
-	add := func(text string, strong bool) {
-		if text != "" {
-			all = append(all, piece{text, strong})
-		}
-	}
 	for {
-		at := instant.FindStringIndex(text)
+		at := instant.FindStringSubmatchIndex(text)
 		if at == nil {
-			add(text, false)
-			return all
+			return append(all, piece{Text: text})
 		}
-		add(text[:at[0]], false)
-		when := strings.Replace(text[at[0]:at[1]], "on ", "on\u00a0", 1) // it reads as one
-		add(when, true)
+		all = append(all, piece{Text: text[:at[0]]}, piece{When: text[at[2]:at[3]], Left: text[at[4]:at[5]]})
 		text = text[at[1]:]
 	}
 }
+
+func (p piece) String() string { return p.Text + p.When + p.Left }
 
 // longHeadline is the length from which a headline is set smaller, in letters.
 const longHeadline = 110
@@ -105,7 +96,7 @@ const longHeadline = 110
 func lengthOf(all []piece) int {
 	n := 0
 	for _, p := range all {
-		n += utf8.RuneCountInString(p.Text)
+		n += utf8.RuneCountInString(p.String())
 	}
 	return n
 }

@@ -29,7 +29,7 @@ func (r *reader) special(s *scope, call *ast.CallExpr) bool {
 			r.add(s, name)
 		}
 		return true
-	case at.p.Path == logs && decl.Name.Name == "AddFlags":
+	case at.p.Path == logs && decl.Name.Name == "AddFlags" && decl.Recv == nil: // not that of Options
 		return r.logFlags(s, call)
 	case (decl.Name.Name == "register" || decl.Name.Name == "pflagRegister") && len(call.Args) == 3,
 		decl.Name.Name == "Register" && strings.HasSuffix(at.p.Path, "/globalflag"):

@@ -350,8 +350,8 @@ func (o *prepareOptions) volumes(ctx context.Context, s Streams, dir string) err
 	if err != nil {
 		return err
 	}
-	b := &prepare.Bench{Options: prepare.Options{Version: version(), Now: s.Now, Plugins: pluginPolicy(s)}}
-	w, err := b.WriteVolumes(ctx, prepare.Volumes{At: at, Rules: k.rules, To: to, Dir: dir})
+	at.Plugins = pluginPolicy(s)
+	w, err := prepare.WriteVolumes(ctx, prepare.Volumes{At: at, Rules: k.rules, To: to, Version: version(), Dir: dir})
 	if err != nil {
 		return err
 	}

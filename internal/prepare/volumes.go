@@ -24,7 +24,9 @@ type Volumes struct {
 	At    kube.Context
 	Rules *rules.Set
 	To    release.Minor
-	Dir   string // made; it must not be there, or be empty
+	// Version is the program's own.
+	Version string
+	Dir     string // made; it must not be there, or be empty
 }
 
 // Written is what came of it.
@@ -40,14 +42,15 @@ const OrderFile = "ORDER.md"
 
 // WriteVolumes writes what in-tree volumes are translated to. Nothing in the
 // cluster is changed, and the directory is there whole or not at all.
-func (b *Bench) WriteVolumes(ctx context.Context, o Volumes) (Written, error) {
+func WriteVolumes(ctx context.Context, o Volumes) (Written, error) {
 	if err := vacant(o.Dir); err != nil {
 		return Written{}, err
 	}
-	client, cluster, err := b.Reach(ctx, o.At)
+	client, err := kube.OpenContext(o.At, o.Version)
 	if err != nil {
 		return Written{}, err
 	}
+	defer client.Close()
 	from, err := version(ctx, client)
 	if err != nil {
 		return Written{}, err
@@ -67,7 +70,7 @@ func (b *Bench) WriteVolumes(ctx context.Context, o Volumes) (Written, error) {
 	if err := all.each(ctx, c.See, append(kinds, "/Pod")...); err != nil {
 		return Written{}, err
 	}
-	out := Written{Server: cluster.Server, Found: len(c.Found())}
+	out := Written{Server: client.Server(), Found: len(c.Found())}
 	files := map[string][]byte{OrderFile: c.Order()}
 	out.Files = append(out.Files, OrderFile)
 	for _, f := range c.Found() {

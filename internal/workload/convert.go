@@ -13,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	storagev1 "k8s.io/api/storage/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	csitranslation "k8s.io/csi-translation-lib"
 	"k8s.io/klog/v2"
@@ -165,6 +166,9 @@ func (c *Conversion) inline(o fact.Object, spec corev1.PodSpec) {
 		} else {
 			translated.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "PersistentVolume"}
 			translated.ObjectMeta = metav1.ObjectMeta{Name: name}
+			if translated.Spec.Capacity == nil { // nobody says it of a volume in a pod, and a server asks for it
+				translated.Spec.Capacity = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
+			}
 			translated.Spec.PersistentVolumeReclaimPolicy = corev1.PersistentVolumeReclaimRetain
 			translated.Spec.ClaimRef = &corev1.ObjectReference{Namespace: string(o.Namespace), Name: v.Name}
 			one.File, one.YAML = "inline/"+name+".yaml", written(translated)
@@ -230,7 +234,7 @@ func (c *Conversion) Order() []byte {
 	c.files(&b, "storageclasses/", "Storage classes", "A class cannot be changed, only made anew: `kubectl replace --force -f FILE`. Volumes and claims that came from it stay as they are.")
 	c.files(&b, "persistentvolumes/", "Volumes", "They can stay as they are: every component treats them as what these files say, by the same library, once the driver is on every node. "+
 		"To be rid of the old form, one volume at a time: set its `persistentVolumeReclaimPolicy` to `Retain`, end the pods that use it, delete the claim and the volume, `kubectl apply -f FILE`, make the claim anew, start the pods, and set the policy back.")
-	c.files(&b, "inline/", "Volumes inside of pods", "They, too, can stay as they are. To be rid of the old form: `kubectl apply -f FILE`, make a claim of the name and the namespace in its `claimRef`, and name that claim in the template in place of the volume.")
+	c.files(&b, "inline/", "Volumes inside of pods", "They, too, can stay as they are. To be rid of the old form: `kubectl apply -f FILE`, make a claim of the name and the namespace in its `claimRef`, and name that claim in the template in place of the volume. Their size is not known here: the files say 1Gi, which is compared with what the claim asks for and with nothing else.")
 	c.others(&b)
 	return b.Bytes()
 }

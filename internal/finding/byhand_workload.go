@@ -99,10 +99,12 @@ e defrag --cluster
 e alarm disarm
 # CORRUPT: as of members with different data`, ""},
 	{EtcdDataDiffers, etcdctl + `e endpoint hashkv --cluster -w table`,
-		etcdSave + `# take the member that is wrong out, on its node empty its data, and join it again
-e member list -w table
+		`# on a node whose member is right:
+` + etcdSave + `e member list -w table
 e member remove ID
+# on the node whose member was wrong: its data away, and join it again
 mv /etc/kubernetes/manifests/etcd.yaml /root/ && mv /var/lib/etcd/member /root/etcd-member
-kubeadm join phase control-plane-join etcd --control-plane
+kubeadm join phase control-plane-join etcd --control-plane     # etcd-join from 1.33 on
+# and there, when it has caught up:
 e endpoint hashkv --cluster -w table`, ""},
 }

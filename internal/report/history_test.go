@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
@@ -18,19 +17,6 @@ import (
 	"perennial.dev/perennial/internal/journal"
 	"perennial.dev/perennial/internal/plan"
 )
-
-func historySchema(t *testing.T) map[string]any {
-	t.Helper()
-	body, err := os.ReadFile("../../docs/schema/history.v1alpha1.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tree, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tree.(map[string]any)
-}
 
 // past is a journal with everything that can be in one; every text is that of the
 // argument.
@@ -76,7 +62,7 @@ func TestHistoryGoldens(t *testing.T) {
 }
 
 func TestHistoryFollowsThePublishedSchema(t *testing.T) {
-	root := historySchema(t)
+	root := published(t, "history")
 	compareFields(t, root, root, reflect.TypeFor[History](), "history")
 	closed(root)
 	schema := compile(t, root)
@@ -92,7 +78,7 @@ func TestHistoryFollowsThePublishedSchema(t *testing.T) {
 }
 
 func TestTheHistorySchemaRefuses(t *testing.T) {
-	schema := compile(t, historySchema(t))
+	schema := compile(t, published(t, "history"))
 	for name, change := range map[string]func(h *History){
 		"a wrong kind":          func(h *History) { h.Kind = "Plan" },
 		"a null list":           func(h *History) { h.Plans[0].Notes = nil },

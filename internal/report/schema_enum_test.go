@@ -42,9 +42,9 @@ func TestSchemasListEveryValue(t *testing.T) {
 		schema map[string]any
 		typ    reflect.Type
 	}{
-		{"timeline", schemaTree(t), reflect.TypeFor[timeline.Timeline]()},
-		{"plan", planSchema(t), reflect.TypeFor[plan.Plan]()},
-		{"history", historySchema(t), reflect.TypeFor[History]()},
+		{"timeline", published(t, "timeline"), reflect.TypeFor[timeline.Timeline]()},
+		{"plan", published(t, "plan"), reflect.TypeFor[plan.Plan]()},
+		{"history", published(t, "history"), reflect.TypeFor[History]()},
 	} {
 		values(t, c.schema, c.schema, c.typ, c.name, seen)
 	}

@@ -5,7 +5,6 @@ package report
 import (
 	"bytes"
 	"encoding/json"
-	"os"
 	"reflect"
 	"testing"
 	"time"
@@ -21,21 +20,8 @@ import (
 	"perennial.dev/perennial/internal/testnode"
 )
 
-func planSchema(t *testing.T) map[string]any {
-	t.Helper()
-	body, err := os.ReadFile("../../docs/schema/plan.v1alpha1.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tree, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tree.(map[string]any)
-}
-
 func TestThePlanSchemaNamesEveryField(t *testing.T) {
-	root := planSchema(t)
+	root := published(t, "plan")
 	compareFields(t, root, root, reflect.TypeFor[plan.Plan](), "plan")
 }
 
@@ -78,7 +64,7 @@ func plans(t *testing.T) []plan.Plan {
 }
 
 func TestPlansFollowThePublishedSchema(t *testing.T) {
-	tree := planSchema(t)
+	tree := published(t, "plan")
 	closed(tree)
 	schema := compile(t, tree)
 	for _, p := range plans(t) {
@@ -116,7 +102,7 @@ func utc(p plan.Plan) string {
 }
 
 func TestThePlanSchemaRefuses(t *testing.T) {
-	schema := compile(t, planSchema(t))
+	schema := compile(t, published(t, "plan"))
 	for name, change := range map[string]func(p *plan.Plan){
 		"a wrong kind":        func(p *plan.Plan) { p.Kind = "Timeline" },
 		"another version":     func(p *plan.Plan) { p.APIVersion = finding.Group + "/v2" },

@@ -94,7 +94,7 @@ func TestUpgradeGoldens(t *testing.T) {
 }
 
 func TestUpgradeJSONFollowsTheSchema(t *testing.T) {
-	tree := schemaTree(t)
+	tree := published(t, "timeline")
 	closed(tree)
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(render(t, FormatJSON, upgraded(t), Options{})))
 	if err != nil {

@@ -140,6 +140,9 @@ func (o ZoneOptions) compare(before, after workload.Cron) ([]fact.Text, error) {
 		default:
 			lines = append(lines, fact.Text(name+", before"), spell(now, zone), fact.Text(name+", after"), spell(then, zone))
 		}
+		if i > 0 {
+			lines = append(lines, unusual(after, at[i].In(zone))...)
+		}
 	}
 	if unknown {
 		return lines, nil
@@ -150,6 +153,30 @@ func (o ZoneOptions) compare(before, after workload.Cron) ([]fact.Text, error) {
 		lines = append(lines, "they are the same for two years")
 	}
 	return lines, nil
+}
+
+// unusual tells where a job runs less or more often on the day of a change of the
+// clocks than a week later: an hour is skipped, or comes twice.
+func unusual(c workload.Cron, change time.Time) []fact.Text {
+	then, later := runsOn(c, change), runsOn(c, change.AddDate(0, 0, 7))
+	if then == later {
+		return nil
+	}
+	return []fact.Text{fact.Text(fmt.Sprintf("  mind: on that day it runs %d times, and a week later %d", then, later))}
+}
+
+func runsOn(c workload.Cron, day time.Time) int {
+	zone := day.Location()
+	start := time.Date(day.Year(), day.Month(), day.Day(), 0, 0, 0, 0, zone)
+	end := time.Date(day.Year(), day.Month(), day.Day()+1, 0, 0, 0, 0, zone)
+	n := 0
+	for at := start.Add(-time.Second); ; n++ {
+		runs, err := c.Runs(at, 1, zone)
+		if err != nil || !runs[0].Before(end) {
+			return n
+		}
+		at = runs[0]
+	}
 }
 
 const runForm = "Mon 2006-01-02 15:04 -0700"

@@ -78,12 +78,10 @@ func openArchive(name string) (*archiveReader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding %s: %w", fact.Text(name), err)
 	}
-	file, meta, err := fs.OpenFile(at)
-	if below := path.Join(DefaultCheckpoints, name); host.Missing(err) && !strings.Contains(name, "/") {
-		if file2, meta2, err2 := fs.OpenFile(below); err2 == nil {
-			file, meta, err, at = file2, meta2, nil, below
-		}
+	if below := path.Join(DefaultCheckpoints, name); !strings.Contains(name, "/") && !fs.Exists(at) && fs.Exists(below) {
+		at = below
 	}
+	file, meta, err := fs.OpenFile(at)
 	if err != nil {
 		fs.Close()
 		return nil, hinted{err, "perennial checkpoint list shows what there is; as root"}

@@ -121,20 +121,7 @@ func (n *realNode) checkpointsTaken() {
 		n.t.Log("no checkpoint was taken: Debian 12's containerd takes none; PERENNIAL_CONTAINERD and PERENNIAL_CRIU name newer programs")
 		return
 	}
-	mounts := "mount --bind " + programs + "/containerd /usr/bin/containerd && mount --bind " + programs + "/containerd-shim-runc-v2 /usr/bin/containerd-shim-runc-v2 && mount --bind " + criu + " /usr/sbin/criu"
-	container := []string{"exec", "--name", n.Name, "--", "kubectl", "get", "pod", "web-0", "-o", "jsonpath={.status.containerStatuses[0].containerID}"}
-	before := n.lab(container...)
-	n.lab("reboot", "--name", n.Name, "--", "sh", "-c", mounts)
-	n.eventually("waiting for the new containerd", func() bool {
-		out, _, err := n.try("exec", "--name", n.Name, "--", "kubectl", "get", "node", n.Name, "-o", "jsonpath={.status.nodeInfo.containerRuntimeVersion}")
-		return err == nil && strings.HasPrefix(out, "containerd://2")
-	})
-	// What a node that has just been started says of its pods is of before.
-	n.eventually("waiting for the new container", func() bool {
-		now, _, err := n.try(container...)
-		return err == nil && now != "" && now != before
-	})
-	n.paused()
+	n.programs("mount --bind " + programs + "/containerd /usr/bin/containerd && mount --bind " + programs + "/containerd-shim-runc-v2 /usr/bin/containerd-shim-runc-v2 && mount --bind " + criu + " /usr/sbin/criu")
 	first, second := n.checkpoint(), n.checkpoint()
 	n.inspected(second)
 	n.imported(second)
@@ -154,6 +141,42 @@ func (n *realNode) checkpointsTaken() {
 		n.t.Errorf("%q is left", left)
 	}
 	n.paused() // the containers went on
+	n.restored()
+}
+
+// programs starts the node again with other programs.
+func (n *realNode) programs(mounts string) {
+	n.t.Helper()
+	container := []string{"exec", "--name", n.Name, "--", "kubectl", "get", "pod", "web-0", "-o", "jsonpath={.status.containerStatuses[0].containerID}"}
+	before := n.lab(container...)
+	n.lab("reboot", "--name", n.Name, "--", "sh", "-c", mounts)
+	// What a node that has just been started says of its pods is of before.
+	n.eventually("waiting for the new container", func() bool {
+		now, _, err := n.try(container...)
+		return err == nil && now != "" && now != before
+	})
+	n.paused()
+}
+
+// restored runs a pod from the image of the checkpoint, where
+// PERENNIAL_CONTAINERD_RESTORES names a directory with a containerd of 2.1 to 2.3.
+func (n *realNode) restored() {
+	n.t.Helper()
+	programs := os.Getenv("PERENNIAL_CONTAINERD_RESTORES")
+	if programs == "" {
+		n.t.Log("nothing was restored: PERENNIAL_CONTAINERD_RESTORES names no containerd")
+		return
+	}
+	n.programs("sed -i 's/  restrict_oom_score_adj = true/&\\n  enable_experimental_restore_via_create = true/' /run/lab/node/containerd.toml && mount --bind " + programs + "/containerd /usr/bin/containerd")
+	pod := strings.Replace(n.read("/etc/paused.yaml"), "web-0", "web-1", 1)
+	at := strings.Index(pod, `image: "`) + len(`image: "`)
+	n.write("/etc/restored.yaml", pod[:at]+"localhost/checkpoint:1"+pod[at+strings.Index(pod[at:], `"`):])
+	n.run("kubectl", "apply", "-f", "/etc/restored.yaml")
+	n.eventually("waiting for the restored container", func() bool {
+		id, _, err := n.try("exec", "--name", n.Name, "--", "kubectl", "get", "pod", "web-1", "-o", "jsonpath={.status.containerStatuses[?(@.ready==true)].containerID}")
+		_, id, ok := strings.Cut(id, "//")
+		return err == nil && ok && strings.Contains(n.read("/run/lab/node/log/containerd.log"), "Restored container "+id+" successfully")
+	})
 }
 
 func (n *realNode) has(code finding.Code) bool {

@@ -97,7 +97,8 @@ func TestEveryAlertSaysWhatToDo(t *testing.T) {
 		}
 	}
 	for _, p := range pages {
-		if !wanted[p] {
+		// The other pages are about codes; those that make them look after them.
+		if strings.HasPrefix(filepath.Base(p), "Perennial") && !wanted[p] {
 			t.Errorf("%s is about no alert", p)
 		}
 	}

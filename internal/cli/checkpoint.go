@@ -42,8 +42,7 @@ const DefaultCheckpoints = layout.DefaultKubeletRoot + "/" + checkpoint.DirBelow
 
 // shown is how a command shows what it found.
 type shown struct {
-	output  string
-	noColor bool
+	output string
 }
 
 func (o *shown) addFlags(cmd *cobra.Command) {

@@ -17,10 +17,6 @@ import (
 	"time"
 )
 
-// realArchive was written by containerd 2.4.2 with CRIU 4.1.1 on a kubelet of
-// 1.37.0; ../checkpoint/testdata/README.md tells how.
-const realArchive = "../checkpoint/testdata/containerd.tar"
-
 // said runs the program, and wants an exit code.
 func said(t *testing.T, code int, args ...string) (out, errs string) {
 	t.Helper()

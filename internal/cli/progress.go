@@ -38,9 +38,6 @@ type progress struct {
 	stopped sync.Once
 }
 
-// newProgress shows on standard error that it is looked, if that is a terminal.
-func newProgress(s Streams) *progress { return progressOf(s, "looking") }
-
 // progressOf shows on standard error what is done, if that is a terminal.
 func progressOf(s Streams, doing string) *progress {
 	file, ok := s.Err.(*os.File)

@@ -59,6 +59,9 @@ func TestServedPageKeepsWhatIsOpen(t *testing.T) {
 		chromedp.Click(chromedp.CSS(`.counts li[data-state=overdue] button`)),
 		chromedp.Click(chromedp.CSS(`th[data-sort=end] button`)),
 		chromedp.SendKeys(chromedp.CSS(`.tools input`), "cp3"),
+	)
+	b.until("what was typed for", `document.querySelector(".tools output").value.startsWith("10 ")`) // it waits for the typing to end
+	b.run(
 		chromedp.Click(chromedp.CSS(`tbody tr:nth-child(3) summary`)),
 		chromedp.Click(chromedp.CSS(`.history summary`)),
 		chromedp.Focus(chromedp.CSS(`.tools input`)),

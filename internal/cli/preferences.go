@@ -5,6 +5,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -136,6 +137,9 @@ func kubercTyped(args []string) string {
 // ownPreferences reads the file. Nothing in it is left out without a word: a default
 // that is lost could lead a command to another cluster.
 func ownPreferences(s Streams, program kuberc.Program, where preferencesFile) (*kuberc.Preferences, error) {
+	if _, err := os.Stat(where.path); !where.explicit && errors.Is(err, fs.ErrPermission) {
+		return nil, nil // HOME is somebody else's, and so is what may lie there
+	}
 	data, err := where.read(s)
 	if err != nil || data == nil {
 		return nil, err

@@ -195,9 +195,9 @@ func TestReadingCostsLittleMemory(t *testing.T) {
 	}
 }
 
-// FuzzRead holds the reader to what it promises for any bytes: it ends, it does not
+// FuzzArchive holds the reader to what it promises for any bytes: it ends, it does not
 // panic, and what it describes can be printed.
-func FuzzRead(f *testing.F) {
+func FuzzArchive(f *testing.F) {
 	f.Add(packed(f, whole(f)...))
 	for _, h := range hostiles(f) {
 		if len(h.bytes) < 64<<10 {
@@ -221,7 +221,7 @@ func FuzzRead(f *testing.F) {
 	})
 }
 
-// FuzzImage is FuzzRead for the contents of one image.
+// FuzzImage is FuzzArchive for the contents of one image.
 func FuzzImage(f *testing.F) {
 	for _, e := range whole(f) {
 		if strings.HasPrefix(e.Name, "checkpoint/") {

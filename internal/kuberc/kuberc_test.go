@@ -229,7 +229,7 @@ func bomb() string {
 
 // Whatever stands in a file, reading, checking and converting it end, and what is
 // used of it is said or applied.
-func FuzzRead(f *testing.F) {
+func FuzzPreferences(f *testing.F) {
 	f.Add([]byte(early))
 	f.Add([]byte("apiVersion: kubectl.config.k8s.io/v1beta1\nkind: Preference\naliases: [{name: a, command: get, <<: {name: b}}]\n---\n--- x\n"))
 	f.Add([]byte("a: &a [*a]\n"))

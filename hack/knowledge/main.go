@@ -20,9 +20,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"perennial.dev/perennial/hack/knowledge/upstream"
@@ -51,7 +48,7 @@ func run(args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	chosen, err := choose(releases, *minors)
+	chosen, err := upstream.Choose(releases, *minors)
 	if err != nil {
 		return err
 	}
@@ -85,28 +82,6 @@ func writeEtcdFlags(to, asOf string) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(to, etcdFlagsFile), text, 0o644)
-}
-
-func choose(releases []upstream.Release, minors string) ([]upstream.Release, error) {
-	switch minors {
-	case "all":
-		return releases, nil
-	case "none":
-		return nil, nil
-	}
-	var chosen []upstream.Release
-	for text := range strings.SplitSeq(minors, ",") {
-		minor, err := strconv.Atoi(text)
-		if err != nil {
-			return nil, fmt.Errorf("reading -minors: %w", err)
-		}
-		i := slices.IndexFunc(releases, func(r upstream.Release) bool { return r.Minor == minor })
-		if i < 0 {
-			return nil, fmt.Errorf("reading -minors: upstream/releases.csv has no 1.%d", minor)
-		}
-		chosen = append(chosen, releases[i])
-	}
-	return chosen, nil
 }
 
 // writeMinor measures one release and writes its tables.

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"perennial.dev/perennial/hack/knowledge/upstream"
 )
 
 const embedded = "../../internal/kuberc/data/kubectl.csv"
@@ -43,10 +45,11 @@ func TestMinorIsMeasuredAgain(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, release := range releases {
-		if !chosen(minor, release.Minor) {
-			continue
-		}
+	chosen, err := upstream.Choose(releases, minor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, release := range chosen {
 		dir := t.TempDir()
 		if err := writeMinor(release, dir); err != nil {
 			t.Fatal(err)

@@ -19,7 +19,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -53,10 +52,11 @@ func run(args []string, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	for _, release := range releases {
-		if !chosen(*minors, release.Minor) {
-			continue
-		}
+	chosen, err := upstream.Choose(releases, *minors)
+	if err != nil {
+		return err
+	}
+	for _, release := range chosen {
 		if err := writeMinor(release, *from); err != nil {
 			return err
 		}
@@ -72,10 +72,6 @@ func run(args []string, stdout io.Writer) error {
 func measurable() ([]upstream.Release, error) {
 	releases, err := upstream.Releases()
 	return slices.DeleteFunc(releases, func(r upstream.Release) bool { return r.Minor < first }), err
-}
-
-func chosen(minors string, minor int) bool {
-	return minors == "all" || slices.Contains(strings.Split(minors, ","), strconv.Itoa(minor))
 }
 
 func writeMinor(release upstream.Release, dir string) error {

@@ -210,3 +210,27 @@ func (t *Tree) split(importPath string) (module, inside string, ok bool) {
 	}
 	return module, inside, ok
 }
+
+// Choose gives the releases of minors: comma-separated numbers such as 36,37, all or
+// none. It fails for a minor without a release.
+func Choose(releases []Release, minors string) ([]Release, error) {
+	switch minors {
+	case "all":
+		return releases, nil
+	case "none":
+		return nil, nil
+	}
+	var chosen []Release
+	for text := range strings.SplitSeq(minors, ",") {
+		minor, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, fmt.Errorf("reading -minors: %w", err)
+		}
+		i := slices.IndexFunc(releases, func(r Release) bool { return r.Minor == minor })
+		if i < 0 {
+			return nil, fmt.Errorf("reading -minors: releases.csv has no 1.%d", minor)
+		}
+		chosen = append(chosen, releases[i])
+	}
+	return chosen, nil
+}

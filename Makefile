@@ -10,7 +10,7 @@ NODE_PATIENT      ?=
 NODE_KILLS        ?=
 NODE_RATE         ?= 50
 NODE_TESTS        ?= ^TestNode
-FUZZTIME          ?= 60s
+FUZZTIME          ?= $(if $(filter true,$(CI)),20s,60s)
 FUZZTIME_OTHERS   ?= 5s
 VERSION           ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo development)
 
@@ -24,8 +24,10 @@ comma   := ,
 SOURCES = cmd internal lab hack
 
 .DEFAULT_GOAL := help
+ifneq ($(TOGETHER),true)
 .NOTPARALLEL:
-.PHONY: help build demo demo-down test lint bench fuzz matrix e2e knowledge clean lab labs test-go test-lab test-node
+endif
+.PHONY: help build demo demo-down test lint bench fuzz matrix e2e knowledge clean lab labs e2e.test test-go test-lab test-node lab-newest lab-older lab-packages lab-itself node-newest node-older
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -94,7 +96,7 @@ matrix: build lab ## test all versions, on labs and real nodes; keep the output 
 	  rm -f bench/matrix/$$version.txt; \
 	  echo "== $$version on a lab"; \
 	  keep $$version LAB_TEST_VERSIONS=$$version PERENNIAL_KILLS=all $$test -skip '^TestNode' ./internal/e2e; \
-	  keep $$version LAB_TEST_VERSIONS=$$version $$test -run '^TestLab' -p 1 ./internal/pki ./internal/kube ./internal/etcd ./internal/rules ./internal/source ./internal/workload; \
+	  keep $$version LAB_TEST_VERSIONS=$$version $$test -run '^TestLab' -p 1 ./internal/pki ./internal/kube ./internal/etcd ./internal/rules ./internal/source ./internal/upgrade ./internal/workload; \
 	  test "$$(id -u)" = 0 || { echo "== skipped: a real node of $$version, which needs root"; continue; }; \
 	  rm -f bench/matrix/node-$$version.txt; \
 	  echo "== $$version on a real node"; \
@@ -104,7 +106,7 @@ matrix: build lab ## test all versions, on labs and real nodes; keep the output 
 	rm -f bench/matrix/hops.txt; \
 	echo "== what needs several of $(HOP_VERSIONS)"; \
 	keep hops LAB_TEST_VERSIONS=$(HOP_VERSIONS) $$test -run '^Test(UpgradeHops|UpgradeArticle|FromPodSecurityPolicies)$$' ./internal/e2e; \
-	keep hops LAB_TEST_VERSIONS=$(HOP_VERSIONS) $$test -run '^TestLab(Discovery|Kuberc)$$' -p 1 ./internal/rules ./internal/cli; \
+	keep hops LAB_TEST_VERSIONS=$(HOP_VERSIONS) $$test -run '^TestLab(Discovery|Kuberc|Starts)$$' -p 1 ./internal/rules ./internal/cli ./internal/upgrade; \
 	exit $$status
 
 # Installs the Debian packages that a node needs, and leaves nothing else behind.
@@ -148,18 +150,37 @@ test-go:
 # CI has an hour: what the product does to itself (killed, cut off, without a
 # server) and the lab's own tests run on the newest version only there.
 OLDER     = $(filter-out $(LAB_VERSION),$(subst $(comma), ,$(LAB_TEST_VERSIONS)))
-CI_OLDER  = -skip '^Test(Killed|KilledWhileMaking|Swaps|RenewExpired|RenewWithoutServer|CronJobsRunWhenReckoned|PrepareCutOff)$$'
+CI_OLDER  = -test.skip '^Test(Killed|KilledWhileMaking|Swaps|RenewExpired|RenewWithoutServer|CronJobsRunWhenReckoned|PrepareCutOff)$$'
 ON_OLDER  = $(if $(filter true,$(CI)),$(CI_OLDER))
 LAB_TESTS = $(if $(filter true,$(CI)),$(LAB_VERSION),$(LAB_TEST_VERSIONS))
+E2E       = env -C internal/e2e $(WITH_LAB)
+E2E_TEST  = $(BIN)/e2e.test -test.v -test.timeout 60m
 
-test-lab: build labs
+# Most of a control plane's time is waiting: two parts run side by side, and what
+# a part prints comes when it ends.
+SIDE_BY_SIDE = $(MAKE) -j2 --output-sync=target TOGETHER=true
+
+test-lab: build labs e2e.test
 	@echo "== go test on control planes of Kubernetes $(LAB_TEST_VERSIONS)"
-	$(WITH_LAB) LAB_TEST_VERSIONS=$(LAB_VERSION) go test -count=1 -timeout 30m -v ./internal/e2e
-	@for version in $(OLDER); do \
-	  $(WITH_LAB) LAB_TEST_VERSIONS=$$version go test -count=1 -timeout 30m -v $(ON_OLDER) ./internal/e2e || exit 1; \
-	done
+	@$(SIDE_BY_SIDE) lab-newest lab-older
+	@$(SIDE_BY_SIDE) lab-packages lab-itself
+
+# One test program for all that runs it.
+e2e.test:
+	@mkdir -p $(BIN)
+	@go test -c -o $(BIN)/e2e.test ./internal/e2e
+
+lab-newest:
+	$(E2E) LAB_TEST_VERSIONS=$(LAB_VERSION) $(E2E_TEST)
+
+lab-older:
+	@for version in $(OLDER); do $(E2E) LAB_TEST_VERSIONS=$$version $(E2E_TEST) $(ON_OLDER) || exit 1; done
+
+lab-packages:
 	$(WITH_LAB) LAB_TEST_VERSIONS=$(LAB_TEST_VERSIONS) go test -count=1 -timeout 30m -v -run Lab ./internal/pki
-	$(WITH_LAB) LAB_TEST_VERSIONS=$(LAB_VERSION) go test -count=1 -timeout 30m -p 1 -v -run Lab ./internal/kube ./internal/etcd ./internal/rules ./internal/source ./internal/workload ./internal/cli
+	$(WITH_LAB) LAB_TEST_VERSIONS=$(LAB_VERSION) go test -count=1 -timeout 30m -p 1 -v -run Lab ./internal/kube ./internal/etcd ./internal/rules ./internal/source ./internal/upgrade ./internal/workload ./internal/cli
+
+lab-itself:
 	LAB_TEST_VERSIONS=$(LAB_TESTS) go -C lab test -count=1 -timeout 30m -v ./cmd/lab
 
 # In CI both versions renew and hand over, with a quarter of the probes, so that they
@@ -168,14 +189,18 @@ test-lab: build labs
 # that an agent keeps a node whose certificates live six minutes: most of it is
 # waiting. Elsewhere a node is made on request only, because that installs packages.
 CI_NODE_TESTS = ^TestNode(RenewalCostsNothing|Handover|HandoverKilled)$$
-test-node:
+OLDER_NODE    = $(lastword $(subst $(comma), ,$(NODE_VERSIONS)))
+CI_NODES      = $(E2E) PERENNIAL_NODE_PROBES=500 PERENNIAL_NODE_RATE=12
+test-node: build lab e2e.test
 	@if [ "$(CI)" != true ]; then echo "== skipped: real nodes, which are tested where CI=true; run make e2e as root"; \
 	elif [ "$$(id -u)" != 0 ]; then echo "== skipped: real nodes, which need root; run make e2e as root"; \
 	elif ! unshare --mount --net --pid --fork true; then echo "== skipped: real nodes, which need namespaces that this machine does not allow"; \
-	else $(WITH_LAB) PERENNIAL_NODE_VERSIONS=$(LAB_VERSION) go test -count=1 -timeout 30m -v -run '^TestNodeIsSeenWhole$$' ./internal/e2e || exit 1; \
-	  { status=0; $(WITH_LAB) PERENNIAL_NODE_VERSIONS=$(LAB_VERSION) go test -count=1 -timeout 60m -v -run '^TestNodeAgent$$' ./internal/e2e >$(BIN)/agent.log 2>&1 || status=$$?; \
-	    cat $(BIN)/agent.log; exit $$status; } & agent=$$!; \
-	  $(MAKE) e2e NODE_VERSIONS=$(LAB_VERSION) NODE_PROBES=500 NODE_PATIENT=1 NODE_KILLS=2 NODE_RATE=12 NODE_TESTS='$(CI_NODE_TESTS)' && \
-	  $(WITH_LAB) PERENNIAL_NODE_VERSIONS=$(lastword $(subst $(comma), ,$(NODE_VERSIONS))) PERENNIAL_NODE_PROBES=500 PERENNIAL_NODE_PATIENT=0 PERENNIAL_NODE_RATE=12 \
-	    go test -count=1 -timeout 60m -v -run '^TestNode(RenewalCostsNothing|Handover)$$' ./internal/e2e; \
-	  others=$$?; wait $$agent && exit $$others; fi
+	else $(CI_NODES) PERENNIAL_NODE_VERSIONS=$(LAB_VERSION) $(E2E_TEST) -test.run '^TestNodeIsSeenWhole$$' && $(SIDE_BY_SIDE) node-newest node-older; fi
+
+node-newest:
+	$(CI_NODES) PERENNIAL_NODE_VERSIONS=$(LAB_VERSION) PERENNIAL_NODE_PATIENT=1 PERENNIAL_NODE_KILLS=2 $(E2E_TEST) -test.run '$(CI_NODE_TESTS)'
+	PERENNIAL_NODE_VERSIONS=$(LAB_VERSION) go -C lab test -count=1 -timeout 30m -v -run '^TestNodes$$' ./cmd/lab
+
+node-older:
+	$(CI_NODES) PERENNIAL_NODE_VERSIONS=$(LAB_VERSION) $(E2E_TEST) -test.run '^TestNodeAgent$$'
+	$(CI_NODES) PERENNIAL_NODE_VERSIONS=$(OLDER_NODE) PERENNIAL_NODE_PATIENT=0 $(E2E_TEST) -test.run '^TestNode(RenewalCostsNothing|Handover)$$'

@@ -90,7 +90,7 @@ func TestHopsOfRealServers(t *testing.T) {
 			}
 		}
 	}
-	if hops < 6 {
+	if hops < 7 {
 		t.Errorf("%d hops only", hops)
 	}
 	t.Logf("%d hops, %d kinds judged", hops, judged)

@@ -89,7 +89,10 @@ func (i *Installation) one(ctx context.Context, s *site, item Item) error {
 	case Remove:
 		return i.remove(s, item)
 	case Run:
-		return host.Systemctl(ctx, item.args...)
+		if err := host.Systemctl(ctx, item.args...); err != nil && !item.mayFail {
+			return err
+		}
+		return ctx.Err()
 	}
 	return fmt.Errorf("%q is nothing that is done here", item.Do)
 }

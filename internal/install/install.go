@@ -86,7 +86,9 @@ type Item struct {
 
 	before string // digest of the file that is there
 	args   []string
-	tree   bool
+	// mayFail: what it says when it fails is of no use to anybody.
+	mayFail bool
+	tree    bool
 }
 
 // Installation is everything that will be done, in this order.

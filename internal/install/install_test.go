@@ -279,7 +279,8 @@ func TestForms(t *testing.T) {
 func TestSystemctl(t *testing.T) {
 	s := newSite(t, testnode.Options{})
 	bin, log := t.TempDir(), filepath.Join(t.TempDir(), "log")
-	if err := os.WriteFile(filepath.Join(bin, "systemctl"), []byte("#!/bin/sh\nshift 2\necho \"$*\" >> "+log+"\n"), 0o755); err != nil {
+	// It knows nothing of what is gone and has not failed.
+	if err := os.WriteFile(filepath.Join(bin, "systemctl"), []byte("#!/bin/sh\nshift 2\necho \"$*\" >> "+log+"\n[ $1 != reset-failed ]\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
@@ -302,14 +303,54 @@ func TestSystemctl(t *testing.T) {
 		{func() { s.does(s.plan()) }, []string{"daemon-reload", "enable perennial-finish.service perennial-agent.service", "restart perennial-agent.service"}},
 		{func() { s.does(s.plan()) }, []string{"enable --now perennial-agent.service"}},
 		{func() { s.Form = unit.Timer; s.does(s.plan()) }, []string{"disable --now perennial-agent.service", "daemon-reload",
-			"enable perennial-finish.service perennial-agent.timer", "restart perennial-agent.timer"}},
+			"enable perennial-finish.service perennial-agent.timer", "restart perennial-agent.timer", "reset-failed perennial-agent.service"}},
 		{func() { s.removes(true) }, []string{"stop perennial-agent.timer perennial-look.service perennial-finish.service",
-			"disable perennial-agent.timer perennial-finish.service", "daemon-reload"}},
+			"disable perennial-agent.timer perennial-finish.service", "daemon-reload", "reset-failed perennial-agent.timer perennial-look.service perennial-finish.service"}},
 	} {
 		c.do()
 		if got := said(); !slices.Equal(got, c.want) {
 			t.Errorf("it told systemd %q, want %q", got, c.want)
 		}
+	}
+}
+
+// The units, and what has to run in their place, look where the node has its files.
+func TestAnotherDirectory(t *testing.T) {
+	for _, systemd := range []bool{true, false} {
+		s := newSite(t, testnode.Options{Worker: true})
+		if err := errors.Join(os.MkdirAll(s.Path("/srv"), 0o755), os.Rename(s.Path(s.KubernetesDir), s.Path("/srv/k8s"))); err != nil {
+			t.Fatal(err)
+		}
+		s.KubernetesDir, s.Systemd = "/srv/k8s/", systemd
+		todo := s.plan()
+		said := ""
+		for _, n := range todo.Notes {
+			said += string(n) + "\n"
+		}
+		for _, i := range todo.Items {
+			said += i.Content
+		}
+		for _, command := range []string{"agent finish", "agent run"} {
+			if all, right := strings.Count(said, install.Program+" "+command), strings.Count(said, command+" --kubernetes-dir /srv/k8s")+strings.Count(said, "--kubernetes-dir '/srv/k8s'"); all == 0 || right < all {
+				t.Errorf("systemd %v: of %d times %q, %d name the directory:\n%s", systemd, all, command, right, said)
+			}
+		}
+	}
+}
+
+// What somebody has put beside the units is theirs, and it is said that it stays.
+func TestDropIns(t *testing.T) {
+	s := newSite(t, testnode.Options{})
+	s.does(s.plan())
+	own := unit.Dir + "/" + unit.AgentName + ".d/override.conf"
+	s.Write(own, 0o644, []byte("[Service]\nNice=5\n"))
+	todo, err := install.PlanRemoval(t.Context(), install.RemoveOptions{Options: s.Options, Purge: true})
+	if err != nil || !slices.ContainsFunc(todo.Notes, func(n fact.Text) bool { return strings.Contains(string(n), filepath.Dir(own)+" stays") }) {
+		t.Errorf("%v, %q", err, todo.Notes)
+	}
+	s.does(todo)
+	if s.tree()[own] == "" {
+		t.Error("it is gone")
 	}
 }
 

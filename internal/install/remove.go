@@ -106,9 +106,19 @@ func (i *Installation) removeUnits(ctx context.Context, s *site) error {
 	}
 	i.add(items...)
 	if len(there) > 0 && s.Running {
-		i.add(told("daemon-reload"))
+		i.add(told("daemon-reload"), forget(there...))
 	}
+	i.dropIns(s)
 	return nil
+}
+
+// dropIns notes what somebody has put beside the units: it is theirs.
+func (i *Installation) dropIns(s *site) {
+	for _, name := range unit.Names {
+		if dir := path.Join(unit.Dir, name+".d"); s.files.IsDir(dir) {
+			i.note("%s stays: what is in there is yours", fact.Text(dir))
+		}
+	}
 }
 
 // revoke takes the agents' rights away where this node's is the only agent that

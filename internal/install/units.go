@@ -27,6 +27,9 @@ func (s *site) unitOptions() unit.Options {
 		Form: s.Form, Program: s.Program, Etc: Etc, State: workbench.DefaultState, Run: path.Dir(workbench.DefaultLock),
 		Keeps: []string{l.KubernetesDir, l.CertDir}, Copies: []string{"/root/.kube"}, Every: max(agent.Every, time.Minute),
 	}
+	if dir := path.Clean(l.KubernetesDir); dir != layout.DefaultKubernetesDir {
+		o.Kubernetes = dir
+	}
 	if l.KubeletClient != "" {
 		o.Keeps = append(o.Keeps, path.Dir(l.KubeletClient))
 	}
@@ -162,6 +165,9 @@ func (i *Installation) services(s *site, first, gone []string, changed bool) {
 		return
 	}
 	i.add(told("daemon-reload"), told("enable", first...), told("restart", first[len(first)-1]))
+	if len(gone) > 0 {
+		i.add(forget(gone...))
+	}
 }
 
 func told(verb string, units ...string) Item {
@@ -169,26 +175,39 @@ func told(verb string, units ...string) Item {
 	return Item{Do: Run, What: fact.Text("systemctl " + strings.Join(args, " ")), args: args}
 }
 
+// forget lets systemd forget units that are gone and that have failed: it shows them
+// as failed else, for as long as the machine runs. Of one that has not failed it knows
+// nothing any more, and says so.
+func forget(units ...string) Item {
+	i := told("reset-failed", units...)
+	i.mayFail = true
+	return i
+}
+
 // withoutSystemd says what has to run where there is no systemd.
 func withoutSystemd(o unit.Options) []fact.Text {
+	where := ""
+	if o.Kubernetes != "" {
+		where = " --kubernetes-dir '" + strings.ReplaceAll(o.Kubernetes, "'", `'\''`) + "'"
+	}
 	lines := []string{
 		"no units are written. As root, this has to run:",
-		"  at boot, before the kubelet:            " + o.Program + " agent finish",
-		"  always, and again when it ends:         " + o.Program + " agent run",
-		"  or, in its place, every five minutes:   " + o.Program + " agent run --once",
+		"  at boot, before the kubelet:            " + o.Program + " agent finish" + where,
+		"  always, and again when it ends:         " + o.Program + " agent run" + where,
+		"  or, in its place, every five minutes:   " + o.Program + " agent run --once" + where,
 		"OpenRC, as /etc/init.d/perennial-agent:",
 		"  #!/sbin/openrc-run",
 		"  supervisor=supervise-daemon",
 		"  command=" + o.Program,
-		`  command_args="agent run"`,
+		`  command_args="agent run` + where + `"`,
 		"  depend() { need localmount; before kubelet; }",
-		"  start_pre() { " + o.Program + " agent finish; return 0; }",
+		"  start_pre() { " + o.Program + " agent finish" + where + "; return 0; }",
 		"runit, as /etc/sv/perennial-agent/run:",
 		"  #!/bin/sh",
-		"  exec " + o.Program + " agent run 2>&1",
+		"  exec " + o.Program + " agent run" + where + " 2>&1",
 		"cron, as /etc/cron.d/perennial:",
-		"  @reboot root " + o.Program + " agent finish",
-		"  */5 * * * * root " + o.Program + " agent run --once",
+		"  @reboot root " + o.Program + " agent finish" + where,
+		"  */5 * * * * root " + o.Program + " agent run --once" + where,
 	}
 	notes := make([]fact.Text, len(lines))
 	for n, l := range lines {

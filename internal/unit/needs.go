@@ -36,6 +36,9 @@ type Need struct {
 // Granted says whether the agent's unit grants it.
 func (n Need) Granted(o Options) bool { return n.parts&works != 0 && (n.on == nil || n.on(o)) }
 
+// Finishes says whether the unit before the kubelet grants it.
+func (n Need) Finishes(o Options) bool { return n.parts&finishes != 0 && (n.on == nil || n.on(o)) }
+
 // Needs is the one table. As root, a program owns most of what it reads and writes
 // here, and needs no capability for it.
 var Needs = []Need{

@@ -49,6 +49,9 @@ const (
 type Options struct {
 	Form    Form
 	Program string // the program's place
+	// Kubernetes is kubeadm's directory, where it is another than the program's own
+	// default.
+	Kubernetes string
 	// Keeps are the directories whose files are renewed, or in which a standby is
 	// put: of Kubernetes, of the kubelet's certificates, of an etcd beside it.
 	Keeps []string
@@ -104,6 +107,9 @@ func Files(o Options) ([]File, error) {
 
 func (o Options) check() error {
 	all := slices.Concat([]string{o.Program, o.Etc, o.State, o.Run}, o.Keeps, o.Copies, o.Tells)
+	if o.Kubernetes != "" {
+		all = append(all, o.Kubernetes)
+	}
 	for _, p := range all {
 		if !path.IsAbs(p) || path.Clean(p) != p || p == "/" {
 			return fmt.Errorf("%q is no absolute, clean path", p)
@@ -169,7 +175,7 @@ func (o Options) agent() []byte {
 	p.note("It says so when it has looked, each time, and by when it looks again.")
 	p.set("Type", "notify")
 	p.set("WatchdogSec", seconds(o.Every+Watchdog))
-	p.set("ExecStart", command(o.Program), "agent run")
+	p.set("ExecStart", o.runs("agent run"))
 	p.note("It has given up nothing that it has begun: the journal knows how far it came.")
 	p.set("Restart", "on-failure")
 	p.set("RestartSec", "30s")
@@ -187,7 +193,7 @@ func (o Options) look() []byte {
 	p.set("After", EndName, "time-sync.target")
 	p.section("Service")
 	p.set("Type", "oneshot")
-	p.set("ExecStart", command(o.Program), "agent run --once")
+	p.set("ExecStart", o.runs("agent run --once"))
 	p.note("They say what was seen; 1, 2 and 130 say that the look failed.")
 	p.set("SuccessExitStatus", seen()...)
 	p.note("A handover waits for watches, and for the kubelet.")
@@ -255,7 +261,7 @@ func (o Options) finish() []byte {
 	p.set("ConditionPathExists", quoted(path.Join(o.State, "journal")))
 	p.section("Service")
 	p.set("Type", "oneshot")
-	p.set("ExecStart", command(o.Program), "agent finish")
+	p.set("ExecStart", o.runs("agent finish"))
 	p.note("The kubelet is not kept waiting, whatever happens here.")
 	p.set("TimeoutStartSec", "1min")
 	p.set("MemoryMax", "256M")
@@ -275,9 +281,18 @@ func (o Options) finish() []byte {
 	return []byte(p.String())
 }
 
-// command is the program in ExecStart=, where a leading character may have a
-// meaning and $ begins a variable.
-func command(program string) string { return strings.ReplaceAll(quoted(program), "$", "$$") }
+// runs is the program with a command, as ExecStart= has it.
+func (o Options) runs(command string) string {
+	line := argument(o.Program) + " " + command
+	if o.Kubernetes != "" {
+		line += " --kubernetes-dir " + argument(o.Kubernetes)
+	}
+	return line
+}
+
+// argument is a path in ExecStart=, where a leading character may have a meaning and
+// $ begins a variable.
+func argument(path string) string { return strings.ReplaceAll(quoted(path), "$", "$$") }
 
 // directories are those that systemd makes, with a mode that only root may use,
 // and what may be written, with what is written for others.

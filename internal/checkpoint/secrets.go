@@ -8,21 +8,28 @@ import (
 	"io"
 	"regexp"
 	"strings"
+	"sync"
 
 	"perennial.dev/perennial/internal/fact"
 )
 
+// lazily is a pattern that is made when it is first asked for: no other command needs
+// these.
+func lazily(pattern string) func() *regexp.Regexp {
+	return sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(pattern) })
+}
+
 // secretNames are parts of names whose values people keep to themselves, each
 // between the beginning, the end, or a character that is no letter.
-var secretNames = regexp.MustCompile(`(?i)(^|[^a-z])(pass(word|wd|phrase)?|secret|token|credentials?|api[-_.]?key|access[-_.]?key|private[-_.]?key|secret[-_.]?key|auth[-_.]?key|signing[-_.]?key|encryption[-_.]?key|dsn|pgpassword|client[-_.]?secret|[a-z]*password|[a-z]*passwd)($|[^a-z])`)
+var secretNames = lazily(`(?i)(^|[^a-z])(pass(word|wd|phrase)?|secret|token|credentials?|api[-_.]?key|access[-_.]?key|private[-_.]?key|secret[-_.]?key|auth[-_.]?key|signing[-_.]?key|encryption[-_.]?key|dsn|pgpassword|client[-_.]?secret|[a-z]*password|[a-z]*passwd)($|[^a-z])`)
 
 // notSecret are names that look like one and hold the place of one.
-var notSecret = regexp.MustCompile(`(?i)(_|-|\.)(file|path|dir|name|url|uri|ttl|expiry)$`)
+var notSecret = lazily(`(?i)(_|-|\.)(file|path|dir|name|url|uri|ttl|expiry)$`)
 
 // secretName says why the value of a name is likely to be a secret; empty: it is
 // not.
 func secretName(name string) string {
-	if !secretNames.MatchString(name) || notSecret.MatchString(name) {
+	if !secretNames().MatchString(name) || notSecret().MatchString(name) {
 		return ""
 	}
 	return "its name says so"
@@ -30,16 +37,16 @@ func secretName(name string) string {
 
 // shapes are what secrets look like wherever they stand.
 var shapes = []struct {
-	like *regexp.Regexp
+	like func() *regexp.Regexp
 	why  string
 }{
-	{regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----`), "it holds a private key"},
-	{regexp.MustCompile(`\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}`), "it holds a JSON web token"},
-	{regexp.MustCompile(`\b(AKIA|ASIA)[0-9A-Z]{16}\b`), "it holds an access key of AWS"},
-	{regexp.MustCompile(`\bgh[pousr]_[A-Za-z0-9]{30,}`), "it holds a token of GitHub"},
-	{regexp.MustCompile(`\bglpat-[A-Za-z0-9_-]{20,}`), "it holds a token of GitLab"},
-	{regexp.MustCompile(`\bxox[abpr]-[A-Za-z0-9-]{10,}`), "it holds a token of Slack"},
-	{regexp.MustCompile(`\b[a-z][a-z0-9+.-]*://[^/\s:@]+:[^/\s:@]+@`), "it holds an address with a password"},
+	{lazily(`-----BEGIN [A-Z ]*PRIVATE KEY-----`), "it holds a private key"},
+	{lazily(`\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}`), "it holds a JSON web token"},
+	{lazily(`\b(AKIA|ASIA)[0-9A-Z]{16}\b`), "it holds an access key of AWS"},
+	{lazily(`\bgh[pousr]_[A-Za-z0-9]{30,}`), "it holds a token of GitHub"},
+	{lazily(`\bglpat-[A-Za-z0-9_-]{20,}`), "it holds a token of GitLab"},
+	{lazily(`\bxox[abpr]-[A-Za-z0-9-]{10,}`), "it holds a token of Slack"},
+	{lazily(`\b[a-z][a-z0-9+.-]*://[^/\s:@]+:[^/\s:@]+@`), "it holds an address with a password"},
 }
 
 // valueLimit is how much of a value is searched.
@@ -49,7 +56,7 @@ const valueLimit = 64 << 10
 func secretValue(value string) string {
 	value = value[:min(len(value), valueLimit)]
 	for _, s := range shapes {
-		if s.like.MatchString(value) {
+		if s.like().MatchString(value) {
 			return s.why
 		}
 	}

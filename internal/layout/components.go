@@ -293,13 +293,17 @@ func (d *discovery) findNode() {
 	}
 	told := len(names)
 	names = append(names, strings.ToLower(string(d.node.Hostname)), "node")
-	i := slices.IndexFunc(names, nodeName.MatchString)
+	i := slices.IndexFunc(names, nodeName)
 	d.Node, d.NodeGuessed = names[i], i >= told
 }
 
-// nodeName is a DNS subdomain (RFC 1123), as the names of nodes are
-// (k8s.io/apimachinery pkg/api/validation, ValidateNodeName).
-var nodeName = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$`)
+// nodeName says whether a name is a DNS subdomain (RFC 1123), as the names of nodes
+// are (k8s.io/apimachinery pkg/api/validation, ValidateNodeName).
+func nodeName(name string) bool { return len(name) <= 253 && subdomain.MatchString(name) }
+
+// subdomain leaves the length to its user: a pattern that counts is large, and every
+// command would wait for it.
+var subdomain = regexp.MustCompile(`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`)
 
 func (d *discovery) kubeletCommonName() string {
 	f, ok := d.files[d.kubeletKubeconfig()]

@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"sync"
 	"time"
 
 	"perennial.dev/perennial/internal/timeline"
@@ -46,7 +47,7 @@ type Options struct {
 // Write writes one page that shows the timelines, one for each cluster.
 func Write(w io.Writer, all []timeline.Timeline, o Options) error {
 	var b bytes.Buffer // a page in two halves is none
-	if err := parsed.Execute(&b, newView(all, o)); err != nil {
+	if err := parsed().Execute(&b, newView(all, o)); err != nil {
 		return fmt.Errorf("writing the page: %w", err)
 	}
 	if _, err := w.Write(b.Bytes()); err != nil {
@@ -55,7 +56,8 @@ func Write(w io.Writer, all []timeline.Timeline, o Options) error {
 	return nil
 }
 
-var parsed = template.Must(template.New("page").Parse(markup))
+// parsed is the page's template. Most commands write no page.
+var parsed = sync.OnceValue(func() *template.Template { return template.Must(template.New("page").Parse(markup)) })
 
 // Policy is the page's Content-Security-Policy: its own style and script by their
 // hashes, its icon, and nothing else. A page that is served may also ask its own

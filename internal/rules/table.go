@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"perennial.dev/perennial/internal/release"
@@ -123,7 +124,7 @@ func (r *record) source() Source {
 		r.failed("origin", fmt.Errorf("%q: want measured, planned or official", s.Origin))
 	}
 	// What a user adds may be known from an address only.
-	if !citationForm.MatchString(s.Citation) && (r.file == "" || !strings.HasPrefix(s.Citation, "https://")) {
+	if !citationForm().MatchString(s.Citation) && (r.file == "" || !strings.HasPrefix(s.Citation, "https://")) {
 		r.failed("citation", fmt.Errorf("%q: want module@version:path or repository@commit:path", s.Citation))
 	}
 	return s
@@ -222,14 +223,16 @@ func header(text []byte) ([]string, error) {
 }
 
 // citationForm is module@version:path or repository@commit:path.
-var citationForm = regexp.MustCompile(`^[a-z0-9.-]+(/[A-Za-z0-9._-]+)+@(v[0-9]+\.[0-9]+\.[0-9]+|[0-9a-f]{7,40}):[A-Za-z0-9._/-]+$`)
+var citationForm = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9.-]+(/[A-Za-z0-9._-]+)+@(v[0-9]+\.[0-9]+\.[0-9]+|[0-9a-f]{7,40}):[A-Za-z0-9._/-]+$`)
+})
 
 func parseSource(origin, citation string) (Source, error) {
 	s := Source{release.Origin(origin), citation}
 	if s.Origin != release.Measured && s.Origin != release.Planned {
 		return Source{}, fmt.Errorf("origin %q: want measured or planned", origin)
 	}
-	if !citationForm.MatchString(citation) {
+	if !citationForm().MatchString(citation) {
 		return Source{}, fmt.Errorf("citation %q: want module@version:path or repository@commit:path", citation)
 	}
 	return s, nil

@@ -87,20 +87,6 @@ func small() {
 	debug.SetMemoryLimit(24 << 20)
 }
 
-// logHandler writes lines of key=value. systemd's journal notes the time itself.
-func logHandler(s Streams) slog.Handler {
-	o := &slog.HandlerOptions{}
-	if s.Getenv("JOURNAL_STREAM") != "" {
-		o.ReplaceAttr = func(groups []string, a slog.Attr) slog.Attr {
-			if len(groups) == 0 && a.Key == slog.TimeKey {
-				return slog.Attr{}
-			}
-			return a
-		}
-	}
-	return slog.NewTextHandler(s.Err, o)
-}
-
 // told is what is kept up to date for those who want to know.
 type told struct {
 	machine *agent.Machine

@@ -59,14 +59,8 @@ func renewFix(c layout.Credential) string {
 	switch {
 	case c.SelfRotating:
 		return "journalctl -u kubelet | grep -i certificate"
-	case name == layout.AgentName:
-		return "perennial renew " + name
-	case name == "kubelet.conf":
-		return "kubeadm init phase kubeconfig kubelet, then systemctl restart kubelet"
-	case c.SelfMade: // it makes another one at a start at which both are missing, and does not start where one is
-		return "rm " + quote(c.Path) + " " + quote(c.Key) + " && systemctl restart kubelet"
-	case slices.Contains(kubeadmRenews, name):
-		return "kubeadm certs renew " + name
+	case c.SelfMade, name == layout.AgentName, name == "kubelet.conf", slices.Contains(kubeadmRenews, name):
+		return "sudo perennial renew " + name
 	case c.Role == layout.Unclaimed:
 		return "remove it if nothing needs it: rm -i " + quote(c.Path)
 	}
@@ -100,8 +94,8 @@ func restartFix(component string) string {
 	switch component {
 	case "":
 		return "restart what serves it"
-	case layout.Kubelet:
-		return "systemctl restart kubelet"
+	case layout.APIServer, layout.ControllerManager, layout.Scheduler, layout.Etcd, layout.Kubelet:
+		return "sudo perennial restart " + component
 	}
 	return "crictl stop --timeout 2 $(crictl ps -q --name " + component + ")"
 }

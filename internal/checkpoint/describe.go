@@ -57,6 +57,17 @@ type Description struct {
 	Secrets []Secret `json:"secrets"`
 }
 
+// Instant is a time as documents have it, in UTC and whole seconds. A year that is
+// none of theirs (RFC 3339 has four digits) gives none: whoever writes an archive
+// may write it.
+func Instant(t time.Time) time.Time {
+	t = t.UTC().Truncate(time.Second)
+	if t.Year() < 0 || t.Year() > 9999 {
+		return time.Time{}
+	}
+	return t
+}
+
 func newDescription() *Description {
 	return &Description{
 		APIVersion: finding.APIVersion, Kind: Kind,

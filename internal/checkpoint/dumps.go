@@ -76,7 +76,7 @@ func (rd *reader) config(data []byte) error {
 		return err
 	}
 	d := rd.d
-	d.ContainerID, d.Image, d.ImageRef, d.Runtime, d.Created, d.Checkpointed = c.ID, c.Image, c.Ref, c.Runtime, c.Created, c.At
+	d.ContainerID, d.Image, d.ImageRef, d.Runtime, d.Created, d.Checkpointed = c.ID, c.Image, c.Ref, c.Runtime, Instant(c.Created), Instant(c.At)
 	if d.Container == "" {
 		d.Container = c.Name
 	}

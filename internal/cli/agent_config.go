@@ -45,8 +45,7 @@ force instead. The exit code is 1 where the settings are wrong.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return checkSettings(s, output, args) },
 	}
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "`format`: table, json, yaml")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+	addDocumentFormat(cmd, &output)
 	return cmd
 }
 

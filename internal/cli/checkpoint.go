@@ -46,17 +46,10 @@ type shown struct {
 }
 
 func (o *shown) addFlags(cmd *cobra.Command) {
-	cmd.Flags().StringVarP(&o.output, "output", "o", "table", "`format`: table, json, yaml")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+	addDocumentFormat(cmd, &o.output)
 }
 
-func (o *shown) format() (report.Format, error) {
-	f, err := report.ParseFormat(o.output, report.Documents...)
-	if err != nil {
-		return f, usageError{err}
-	}
-	return f, nil
-}
+func (o *shown) format() (report.Format, error) { return documentFormat(o.output) }
 
 // archiveReader reads one archive of this machine.
 type archiveReader struct {
@@ -161,8 +154,9 @@ func addCheckpointDir(cmd *cobra.Command, dir *string) {
 
 // archiveList is the JSON of a list.
 type archiveList struct {
+	head
 	Dir      string       `json:"dir"`
-	Volume   uint64       `json:"volume"` // bytes of the file system
+	Volume   uint64       `json:"volume"` // bytes of the file system; 0: it does not tell
 	Free     uint64       `json:"free"`
 	Total    int64        `json:"total"` // bytes of all archives
 	Archives []archiveRow `json:"archives"`
@@ -173,7 +167,7 @@ type archiveRow struct {
 	Path     string    `json:"path"`
 	Pod      string    `json:"pod,omitempty"` // as the name of the file says
 	Taken    time.Time `json:"taken,omitzero"`
-	Written  time.Time `json:"written"`
+	Written  time.Time `json:"written,omitzero"`
 	Size     int64     `json:"size"`
 	Mode     string    `json:"mode"`
 	Owner    string    `json:"owner"`    // uid:gid
@@ -208,7 +202,7 @@ func (o *listOptions) run(ctx context.Context, s Streams) error {
 	if err != nil {
 		return hinted{err, "run it as root"}
 	}
-	list := archiveList{Dir: all.Dir, Volume: all.Volume, Free: all.Free, Total: all.Total(), Archives: []archiveRow{}, Others: all.More}
+	list := archiveList{head: headOf("CheckpointList"), Dir: all.Dir, Volume: all.Volume, Free: all.Free, Total: all.Total(), Archives: []archiveRow{}, Others: all.More}
 	for _, a := range all.Archives {
 		list.Archives = append(list.Archives, row(a, all.Reach))
 	}
@@ -223,7 +217,7 @@ func row(a fact.Archive, reach uint32) archiveRow {
 		who = "its owner"
 	}
 	return archiveRow{
-		Path: a.Path, Pod: name.Pod, Taken: name.At, Written: a.Meta.ModTime.UTC(), Size: a.Meta.Size,
+		Path: a.Path, Pod: name.Pod, Taken: checkpoint.Instant(name.At), Written: checkpoint.Instant(a.Meta.ModTime), Size: a.Meta.Size,
 		Mode: fmt.Sprintf("%04o", a.Meta.Mode), Owner: fmt.Sprintf("%d:%d", a.Meta.UID, a.Meta.GID), Readable: who,
 	}
 }

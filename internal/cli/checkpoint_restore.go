@@ -78,8 +78,14 @@ func (o *restoreOptions) run(ctx context.Context, s Streams, name string) error 
 			return err
 		}
 	}
-	advice := checkpoint.Advise(d, manager, o.name, o.to)
-	return report.Document(s.Out, format, advice, func(w io.Writer) error { return advised(w, advice) })
+	advice := restoreAdvice{headOf("CheckpointAdvice"), checkpoint.Advise(d, manager, o.name, o.to)}
+	return report.Document(s.Out, format, advice, advice.table)
+}
+
+// restoreAdvice is the JSON of an advice.
+type restoreAdvice struct {
+	head
+	checkpoint.Advice
 }
 
 func (o *restoreOptions) write(ctx context.Context, s Streams, a *archiveReader, d *checkpoint.Description, manager checkpoint.Manager) error {
@@ -109,7 +115,7 @@ func (o *restoreOptions) write(ctx context.Context, s Streams, a *archiveReader,
 	return nil
 }
 
-func advised(w io.Writer, a checkpoint.Advice) error {
+func (a restoreAdvice) table(w io.Writer) error {
 	fmt.Fprintf(w, "To restore it with %s:\n\n", a.Manager)
 	for i, step := range a.Steps {
 		fmt.Fprintf(w, "%2d  %s\n", i+1, fact.Text(step))

@@ -41,6 +41,7 @@ Exit code 0: nothing is in the way; 10: something is; 12: something is not known
 
 // verification is the JSON of a comparison.
 type verification struct {
+	head
 	Path   string             `json:"path"`
 	Answer checkpoint.Answer  `json:"answer"`
 	Checks []checkpoint.Check `json:"checks"`
@@ -60,7 +61,7 @@ func (o *shown) verify(ctx context.Context, s Streams, name string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	v := verification{a.path, checkpoint.Worst(checks), checks}
+	v := verification{headOf("CheckpointVerification"), a.path, checkpoint.Worst(checks), checks}
 	if err := report.Document(s.Out, format, v, v.table); err != nil {
 		return err
 	}

@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"perennial.dev/perennial/internal/fact"
-	"perennial.dev/perennial/internal/finding"
 	"perennial.dev/perennial/internal/kuberc"
 	"perennial.dev/perennial/internal/release"
 	"perennial.dev/perennial/internal/report"
@@ -45,7 +44,6 @@ type kubercOptions struct {
 func (o *kubercOptions) addFlags(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.kubectl, "kubectl", "", "for the kubectl of this `version`, like 1.36 (default that of the first kubectl in the PATH, else the newest that is known)")
-	f.StringVarP(&o.output, "output", "o", "table", "`format`: table, json, yaml")
 	_ = cmd.RegisterFlagCompletionFunc("kubectl", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		var all []string
 		for _, minor := range kuberc.Minors() {
@@ -53,15 +51,7 @@ func (o *kubercOptions) addFlags(cmd *cobra.Command) {
 		}
 		return all, cobra.ShellCompDirectiveNoFileComp
 	})
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
-}
-
-func (o *kubercOptions) format() (report.Format, error) {
-	f, err := report.ParseFormat(o.output, report.Documents...)
-	if err != nil {
-		return f, usageError{err}
-	}
-	return f, nil
+	addDocumentFormat(cmd, &o.output)
 }
 
 // program is the kubectl that is meant. One that is not known is said, where it was
@@ -125,7 +115,7 @@ The file is that of KUBERC or ~/.kube/kuberc unless told; - is standard input.`,
 }
 
 func (o *kubercCheckOptions) run(ctx context.Context, s Streams, args []string) error {
-	format, err := o.format()
+	format, err := documentFormat(o.output)
 	if err != nil {
 		return err
 	}
@@ -145,8 +135,12 @@ func (o *kubercCheckOptions) run(ctx context.Context, s Streams, args []string) 
 		return err
 	}
 	if data == nil {
-		_, err := fmt.Fprintf(s.Out, "There are no preferences for kubectl: %s does not exist.\n", fact.Text(where.path))
-		return err
+		r := newKubercReport(program, where)
+		r.Missing = true
+		return report.Document(s.Out, format, r, func(w io.Writer) error {
+			_, err := fmt.Fprintf(w, "There are no preferences for kubectl: %s does not exist.\n", r.File)
+			return err
+		})
 	}
 	contents := kuberc.Read(data)
 	if o.convert {
@@ -173,22 +167,25 @@ func convertPreferences(s Streams, program kuberc.Program, contents kuberc.Conte
 
 // kubercReport is the answer of a check, for programs.
 type kubercReport struct {
-	APIVersion string           `json:"apiVersion"`
-	Kind       string           `json:"kind"`
-	File       fact.Text        `json:"file"`
-	Kubectl    string           `json:"kubectl"`
-	Form       string           `json:"form,omitempty"` // empty where kubectl uses nothing of it
-	Problems   []kuberc.Problem `json:"problems"`
-	ExitCode   int              `json:"exitCode"`
+	head
+	File     fact.Text        `json:"file"`
+	Missing  bool             `json:"missing,omitempty"` // there is no such file
+	Kubectl  release.Minor    `json:"kubectl"`
+	Form     kuberc.Form      `json:"form,omitempty"` // empty where kubectl uses nothing of it
+	Problems []kuberc.Problem `json:"problems"`
+	ExitCode int              `json:"exitCode"`
+}
+
+func newKubercReport(program kuberc.Program, where preferencesFile) kubercReport {
+	return kubercReport{head: headOf("KubercCheck"), File: fact.Text(where.path), Kubectl: program.Minor, Problems: []kuberc.Problem{}, ExitCode: timeline.ExitOK}
 }
 
 func (o *kubercCheckOptions) write(s Streams, format report.Format, program kuberc.Program, contents kuberc.Contents, where preferencesFile) error {
-	r := kubercReport{APIVersion: finding.APIVersion, Kind: "KubercCheck", File: fact.Text(where.path), Kubectl: program.Minor.String(), Problems: []kuberc.Problem{}}
+	r := newKubercReport(program, where)
 	if contents.Found != nil {
-		r.Form = string(contents.Found.Form)
+		r.Form = contents.Found.Form
 	}
 	r.Problems = append(r.Problems, program.Check(contents)...)
-	r.ExitCode = timeline.ExitOK
 	for _, p := range r.Problems {
 		switch p.Level {
 		case kuberc.Broken:
@@ -208,7 +205,7 @@ func (r kubercReport) text(w io.Writer, contents kuberc.Contents) error {
 	var b strings.Builder
 	uses := "nothing of it is used"
 	if contents.Found != nil {
-		uses = r.Form + ", " + contents.Found.Counts()
+		uses = string(r.Form) + ", " + contents.Found.Counts()
 	} else if contents.Documents == 0 {
 		uses = "it is empty"
 	}

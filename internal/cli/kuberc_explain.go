@@ -14,8 +14,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"perennial.dev/perennial/internal/fact"
-	"perennial.dev/perennial/internal/finding"
 	"perennial.dev/perennial/internal/kuberc"
+	"perennial.dev/perennial/internal/release"
 	"perennial.dev/perennial/internal/report"
 	"perennial.dev/perennial/internal/timeline"
 )
@@ -50,18 +50,17 @@ Exit codes: 0 shown, 11 kubectl refuses the command because of the preferences.`
 
 // explained is what becomes of a command line, for programs.
 type explained struct {
-	APIVersion string    `json:"apiVersion"`
-	Kind       string    `json:"kind"`
-	Kubectl    string    `json:"kubectl"`
-	File       fact.Text `json:"file,omitempty"` // absent where there are no preferences
-	Typed      fact.Text `json:"typed"`
-	Line       string    `json:"line,omitempty"` // absent where kubectl refuses it
+	head
+	Kubectl release.Minor `json:"kubectl"`
+	File    fact.Text     `json:"file,omitempty"` // absent where there are no preferences
+	Typed   fact.Text     `json:"typed"`
+	Line    string        `json:"line,omitempty"` // absent where kubectl refuses it
 	kuberc.Resolved
 	ExitCode int `json:"exitCode"`
 }
 
 func (o *kubercExplainOptions) run(ctx context.Context, s Streams, args []string) error {
-	format, err := o.format()
+	format, err := documentFormat(o.output)
 	if err != nil {
 		return err
 	}
@@ -76,7 +75,7 @@ func (o *kubercExplainOptions) run(ctx context.Context, s Streams, args []string
 	if o.file != "" {
 		where = preferencesFile{o.file, true}
 	}
-	out := explained{APIVersion: finding.APIVersion, Kind: "KubercExplanation", Kubectl: program.Minor.String(), Typed: fact.Text(kuberc.Quote(args))}
+	out := explained{head: headOf("KubercExplanation"), Kubectl: program.Minor, Typed: fact.Text(kuberc.Quote(args))}
 	var contents kuberc.Contents
 	if where.path != "" {
 		data, err := where.read(s)
@@ -114,7 +113,7 @@ func unusable(c kuberc.Contents, where preferencesFile) error {
 // since others were named.
 func (e *explained) finish(program kuberc.Program, contents kuberc.Contents, name string, named bool) {
 	if e.Refusal != nil {
-		e.Args, e.ExitCode = nil, timeline.ExitOverdue
+		e.Args, e.ExitCode = []string{}, timeline.ExitOverdue
 		return
 	}
 	off := ""
@@ -124,6 +123,9 @@ func (e *explained) finish(program kuberc.Program, contents kuberc.Contents, nam
 		if named || again.Refusal != nil || !slices.Equal(again.Args, e.Args) {
 			off = "KUBERC=off "
 		}
+	}
+	if e.Args == nil { // kubectl alone
+		e.Args = []string{}
 	}
 	e.Line = off + kuberc.Quote(append([]string{name}, e.Args...))
 }

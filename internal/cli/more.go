@@ -60,9 +60,8 @@ date; --releases loads a newer one.`,
 	f := cmd.Flags()
 	f.StringVar(&o.at, "at", "", "as of this `date` (default today)")
 	f.StringVar(&o.releases, "releases", "", "a newer release calendar `file`")
-	f.StringVarP(&o.output, "output", "o", "table", "`format`: table, json, yaml")
 	f.BoolVar(&o.noColor, "no-color", false, "no colours, as with NO_COLOR")
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+	addDocumentFormat(cmd, &o.output)
 	return cmd
 }
 
@@ -78,9 +77,9 @@ func (o *releasesOptions) run(s Streams) error {
 	if err != nil {
 		return err
 	}
-	format, err := report.ParseFormat(o.output, report.Documents...)
+	format, err := documentFormat(o.output)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
 	width, color := display(s, o.noColor)
 	return report.WriteReleases(s.Out, format, report.ReleasesAt(cal, at), report.Options{Width: width, Color: color})

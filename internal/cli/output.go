@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"perennial.dev/perennial/internal/finding"
 	"perennial.dev/perennial/internal/publish"
 	"perennial.dev/perennial/internal/report"
 	"perennial.dev/perennial/internal/timeline"
@@ -81,6 +82,14 @@ func formatNames() string {
 	}
 	return strings.Join(names, ", ")
 }
+
+// head is how every document begins. The schema of its kind is published.
+type head struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+}
+
+func headOf(kind string) head { return head{finding.APIVersion, kind} }
 
 // addDocumentFormat adds -o to a command that writes what is no timeline.
 func addDocumentFormat(cmd *cobra.Command, to *string) {

@@ -14,9 +14,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
-
 	"perennial.dev/perennial/internal/cli"
+	"perennial.dev/perennial/internal/schema"
 	"perennial.dev/perennial/internal/timeline"
 )
 
@@ -100,8 +99,8 @@ func TestUpgradeOfClusters(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &list); err != nil || list.Kind != "TimelineList" || len(list.Items) != 2 {
 		t.Fatalf("exit code %d: %v: %s %.300s", code, err, problems, out)
 	}
-	follows(t, "timelinelist", out)
-	if refused := schema(t, "timelinelist").Validate(map[string]any{"apiVersion": "perennial.dev/v1alpha1", "kind": "TimelineList", "items": []any{map[string]any{}}}); refused == nil {
+	schema.Read(t, "TimelineList").Follows(t, "check", []byte(out))
+	if refused := schema.Read(t, "TimelineList").Accepts(map[string]any{"apiVersion": "perennial.dev/v1alpha1", "kind": "TimelineList", "items": []any{map[string]any{}}}); refused == nil {
 		t.Error("the schema of lists does not hold their items to that of timelines")
 	}
 	if list.Items[0].Cluster != "new" || list.Items[0].Upgrade.From != "1.36" || list.Items[0].Upgrade.FirstBreak != "" {
@@ -147,45 +146,5 @@ func TestUpgradeOfAClusterThatDoesNotAnswer(t *testing.T) {
 	if code != timeline.ExitUnseen || len(tl.Unseen) == 0 || !tl.Upgrade.FromMissing {
 		t.Errorf("exit code %d, not seen: %v, %+v", code, tl.Unseen, tl.Upgrade)
 	}
-	follows(t, "timeline", out)
-}
-
-// schema reads a published schema; those that it refers to are there by their
-// own names.
-func schema(t *testing.T, kind string) *jsonschema.Schema {
-	t.Helper()
-	c := jsonschema.NewCompiler()
-	files, err := filepath.Glob("../../docs/schema/timeline*.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range files {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := c.AddResource(value.(map[string]any)["$id"].(string), value); err != nil {
-			t.Fatal(err)
-		}
-	}
-	compiled, err := c.Compile("urn:perennial:" + kind + ":v1alpha1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return compiled
-}
-
-func follows(t *testing.T, kind, out string) {
-	t.Helper()
-	value, err := jsonschema.UnmarshalJSON(strings.NewReader(out))
-	if err == nil {
-		err = schema(t, kind).Validate(value)
-	}
-	if err != nil {
-		t.Errorf("the output does not follow the schema of %s: %v", kind, err)
-	}
+	schema.Read(t, "Timeline").Follows(t, "check", []byte(out))
 }

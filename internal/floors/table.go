@@ -97,10 +97,11 @@ var Packages = []Package{
 	{Floor: 5, Dir: "internal/cli", Line: "the commands", May: []string{cobra, pflag, "golang.org/x/term"}},
 
 	{Floor: Tests, Dir: "internal/crashdisk", Line: "what a disk may hold after a power failure, from a record of what was done to it"},
-	{Floor: Tests, Dir: "internal/docs", Line: "generates the pages under docs/ and compares them"},
+	{Floor: Tests, Dir: "internal/docs", Line: "reads the commands in the pages; generates parts of the pages and compares them"},
 	{Floor: Tests, Dir: "internal/e2e", Line: "tests the built program on real control planes of the lab"},
 	{Floor: Tests, Dir: "internal/floors", Line: "this table, and what holds the packages to it"},
 	{Floor: Tests, Dir: "internal/sandbox", Line: "tests the program with the rights that the agent's unit grants, and with fewer"},
+	{Floor: Tests, Dir: "internal/schema", Line: "holds documents and types to the published JSON Schemas"},
 	{Floor: Tests, Dir: "internal/testlab", Line: "starts control planes of the lab"},
 	{Floor: Tests, Dir: "internal/testnode", Line: "writes a kubeadm node with real certificates into a directory"},
 }

@@ -15,6 +15,7 @@ import (
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/finding"
 	"perennial.dev/perennial/internal/schedule"
+	"perennial.dev/perennial/internal/schema"
 )
 
 const head = "apiVersion: perennial.dev/v1alpha1\nkind: Config\n"
@@ -111,7 +112,7 @@ func FuzzParse(f *testing.F) {
 			f.Add(body)
 		}
 	}
-	schema := schemaOf(f)
+	published := schema.Read(f, Kind)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		p, err := Parse(data)
 		if err != nil {
@@ -143,7 +144,7 @@ func FuzzParse(f *testing.F) {
 		p.Judge(dated(finding.SelfRenewed, "2026-01-01", "9999-01-01"), date("2026-06-01"))
 		p.Agent.When.Next(date("2026-06-01"))
 		if value, ok := readable(data); ok {
-			if err := schema.Validate(value); err != nil {
+			if err := published.Accepts(value); err != nil {
 				t.Errorf("the schema is stricter: %v", err)
 			}
 		}
@@ -168,7 +169,7 @@ func FuzzValues(f *testing.F) {
 		"agent: {windows: [{start: 02:00, length: 1h, zone: %s}]}", "agent: {never: [{from: %s}]}", "agent: {never: [{from: 01-01, until: %s}]}", "agent: {never: [{from: 2027-01-01, until: %s}]}",
 		"agent: {leave: [%s]}", "agent: {listen: %s}", "agent: {textfile: %s}", "agent: {calendar: %s}",
 	}
-	schema := schemaOf(f)
+	published := schema.Read(f, Kind)
 	f.Fuzz(func(t *testing.T, text string) {
 		quoted, err := json.Marshal(text)
 		if err != nil || len(text) > 200 {
@@ -185,7 +186,7 @@ func FuzzValues(f *testing.F) {
 			}
 			if value, ok := readable(body); !ok {
 				t.Errorf("%s is read, but not by a plain reader", body)
-			} else if err := schema.Validate(value); err != nil {
+			} else if err := published.Accepts(value); err != nil {
 				t.Errorf("the schema is stricter than the program: %v\n%s", err, body)
 			}
 			writtenAndRead(t, p)

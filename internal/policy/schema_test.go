@@ -3,44 +3,17 @@
 package policy
 
 import (
-	"bytes"
 	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strings"
 	"testing"
 
-	"github.com/santhosh-tekuri/jsonschema/v6"
 	"go.yaml.in/yaml/v3"
+
+	"perennial.dev/perennial/internal/schema"
 )
-
-func schemaTree(t testing.TB) map[string]any {
-	t.Helper()
-	body, err := os.ReadFile("../../docs/schema/config.v1alpha1.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tree, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tree.(map[string]any)
-}
-
-func schemaOf(t testing.TB) *jsonschema.Schema {
-	t.Helper()
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("config.json", schemaTree(t)); err != nil {
-		t.Fatal(err)
-	}
-	schema, err := c.Compile("config.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return schema
-}
 
 // asJSON is a settings file as an editor's validator sees it: a day is text
 // there, and fields that are merged in stand where they were merged.
@@ -98,26 +71,26 @@ func readable(body []byte) (any, bool) {
 }
 
 func TestTheSchemaRefuses(t *testing.T) {
-	schema := schemaOf(t)
+	published := schema.Read(t, Kind)
 	for _, c := range refused {
 		value, ok := readable([]byte(c.body))
 		if !ok {
 			continue // nothing that a schema could see
 		}
-		if err := schema.Validate(value); (err != nil) == c.free {
+		if err := published.Accepts(value); (err != nil) == c.free {
 			t.Errorf("%s: the schema says %v, free is %v", c.name, err, c.free)
 		}
 	}
 }
 
 func TestTheSchemaAcceptsWhatIsRead(t *testing.T) {
-	schema := schemaOf(t)
+	published := schema.Read(t, Kind)
 	for name, body := range goodFiles(t) {
 		value, ok := readable(body)
 		if !ok {
 			t.Fatalf("%s is no YAML", name)
 		}
-		if err := schema.Validate(value); err != nil {
+		if err := published.Accepts(value); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		p, err := Parse(body)
@@ -125,25 +98,18 @@ func TestTheSchemaAcceptsWhatIsRead(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		validate(t, schema, name, p)
+		published.Follows(t, name+" as written", asWritten(t, p))
 	}
-	validate(t, schema, "the default", Default())
+	published.Follows(t, "the default as written", asWritten(t, Default()))
 }
 
-// validate holds what is written about a policy to the schema.
-func validate(t *testing.T, schema *jsonschema.Schema, name string, p Policy) {
+func asWritten(t *testing.T, p Policy) []byte {
 	t.Helper()
 	body, err := p.MarshalJSON()
 	if err != nil {
 		t.Fatal(err)
 	}
-	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(body))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := schema.Validate(value); err != nil {
-		t.Errorf("%s as written: %v\n%s", name, err, body)
-	}
+	return body
 }
 
 func goodFiles(t *testing.T) map[string][]byte {
@@ -163,52 +129,9 @@ func goodFiles(t *testing.T) map[string][]byte {
 
 // The examples do not have every field; this compares all of them, both ways.
 func TestTheSchemaNamesEveryField(t *testing.T) {
-	root := schemaTree(t)
-	compareFields(t, root, root, reflect.TypeFor[file](), "config")
-}
-
-func compareFields(t *testing.T, root, node map[string]any, typ reflect.Type, at string) {
-	t.Helper()
-	for {
-		ref, ok := node["$ref"].(string)
-		if !ok {
-			break
+	schema.Read(t, Kind).Fields(t, reflect.TypeFor[file](), schema.Described, func(t testing.TB, f schema.Field) {
+		if f.In["additionalProperties"] != false {
+			t.Errorf("%s: the schema lets further fields pass beside it", f.At)
 		}
-		node = root["$defs"].(map[string]any)[strings.TrimPrefix(ref, "#/$defs/")].(map[string]any)
-	}
-	switch {
-	case strings.HasPrefix(typ.Name(), "entry["):
-		if node["properties"] != nil {
-			t.Errorf("%s is a scalar, but has fields in the schema", at)
-		}
-		return
-	case typ.Kind() == reflect.Slice:
-		items, ok := node["items"].(map[string]any)
-		if !ok {
-			t.Errorf("%s is a list, but not in the schema", at)
-			return
-		}
-		compareFields(t, root, items, typ.Elem(), at+"[]")
-		return
-	}
-	if node["additionalProperties"] != false {
-		t.Errorf("%s: the schema lets further fields pass", at)
-	}
-	named := maps.Clone(node["properties"].(map[string]any))
-	for i := range typ.NumField() {
-		name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
-		child, ok := named[name].(map[string]any)
-		if !ok {
-			t.Errorf("%s.%s is not in the schema", at, name)
-			continue
-		}
-		if child["description"] == nil && child["$ref"] == nil && child["enum"] == nil && child["const"] == nil {
-			t.Errorf("%s.%s has no description", at, name)
-		}
-		compareFields(t, root, child, typ.Field(i).Type, at+"."+name)
-		delete(named, name)
-	}
-	for name := range named {
-		t.Errorf("%s.%s is in the schema only", at, name)
-	}
+	})
 }

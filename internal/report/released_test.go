@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"perennial.dev/perennial/internal/plan"
+	"perennial.dev/perennial/internal/schema"
 	"perennial.dev/perennial/internal/timeline"
 )
 
@@ -68,6 +69,10 @@ func rewritten(t *testing.T, body []byte) []byte {
 	if err := json.Unmarshal(body, &kind); err != nil {
 		t.Fatal(err)
 	}
+	// Who has today's schema can still read what was saved then.
+	if err := schema.Read(t, kind.Kind).Accepts(schema.Value(t, body)); err != nil {
+		t.Error(err)
+	}
 	var b bytes.Buffer
 	var err error
 	switch kind.Kind {
@@ -92,7 +97,7 @@ func rewritten(t *testing.T, body []byte) []byte {
 			err = Plan(&b, FormatJSON, p, Options{})
 		}
 	default:
-		t.Fatalf("nothing reads the kind %q", kind.Kind)
+		return body // the program only writes it
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -42,6 +42,7 @@ type Limits struct {
 	Messages   int   // in one image of CRIU
 	Things     int   // variables, mounts, sockets, processes: of each
 	NameLength int
+	Names      int // bytes of all names together
 	Depth      int // directories in a name
 }
 
@@ -49,7 +50,7 @@ type Limits struct {
 // 100 MiB.
 var DefaultLimits = Limits{
 	Entries: 200_000, Bytes: 1 << 40, Unpacked: 16 << 30, Document: 4 << 20, Message: 4 << 20, Messages: 2_000_000,
-	Things: 20_000, NameLength: 1024, Depth: 16,
+	Things: 20_000, NameLength: 1024, Names: 16 << 20, Depth: 16,
 }
 
 // Refused is why an archive is not read any further.
@@ -113,6 +114,7 @@ type reader struct {
 	d     *Description
 
 	names map[uint32]fact.Text // of processes, by PID
+	kept  int                  // bytes of the entries' names
 }
 
 // compressions are told by their first bytes. Only gzip is read: kubelets ask for
@@ -300,6 +302,9 @@ func (rd *reader) broken(name string, err error) error {
 func (rd *reader) admit(h *tar.Header) (string, error) {
 	if err := rd.named(h.Name); err != nil {
 		return "", err
+	}
+	if rd.kept += len(h.Name); rd.kept > rd.o.Limits.Names {
+		return "", refuse(h.Name, "makes the names longer than %s together", Bytes(int64(rd.o.Limits.Names)))
 	}
 	name := path.Clean(h.Name)
 	switch {

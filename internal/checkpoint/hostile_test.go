@@ -71,8 +71,9 @@ func hostiles(t testing.TB) []hostile {
 		{"a name that turns the line around", with(file("checkpoint/\u202egmi.1-segap", "x")), "cannot be seen"},
 		{"a name with an escape sequence", with(file("checkpoint/\x1b[2J.img", "x")), "cannot be seen"},
 		{"a name of 4 KiB", with(file("checkpoint/"+strings.Repeat("n", 4<<10), "x")), "more than 1024 bytes"},
+		{"long names of many entries", with(many(20, strings.Repeat("n", 900))...), "makes the names longer than"},
 		{"a thousand directories deep", with(file(strings.Repeat("d/", 500)+"x", "x")), "nested too deeply"},
-		{"more entries than a checkpoint has", with(many(60)...), "more than 50 entries"},
+		{"more entries than a checkpoint has", with(many(60, "x")...), "more than 50 entries"},
 		{"contents larger than the limit", with(file("checkpoint/pages-2.img", strings.Repeat("x", 2<<20))), "makes the contents larger"},
 		{"a size of 8 GiB with nothing behind it", append(bytes.Clone(plain[:len(plain)-1024]), huge...), "makes the contents larger"},
 		{"a negative size", append(negative, plain...), "cannot be understood"},
@@ -108,9 +109,9 @@ func hostiles(t testing.TB) []hostile {
 	}
 }
 
-func many(n int) (all []entry) {
+func many(n int, name string) (all []entry) {
 	for i := range n {
-		all = append(all, file(fmt.Sprintf("checkpoint/x-%d.img", i), ""))
+		all = append(all, file(fmt.Sprintf("checkpoint/%s-%d.img", name, i), ""))
 	}
 	return all
 }

@@ -106,6 +106,9 @@ func filling(id fact.ID, c fact.Checkpoints) []finding.Finding {
 		Evidence: finding.Evidence{Path: c.Dir, Notes: []fact.Text{"neither the kubelet nor the runtime removes archives of checkpoints"}},
 		Fix:      "perennial checkpoint prune --max-share 5%",
 	}
+	if c.Dir != layout.DefaultKubeletRoot+"/"+DirBelow {
+		f.Fix += " --dir " + quote(c.Dir)
+	}
 	switch {
 	case free < evictShare && free+share >= evictShare:
 		f.Class, f.Effect = finding.Fault, "the kubelet ends pods of this node, and would not without the archives"

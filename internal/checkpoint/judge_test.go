@@ -59,6 +59,10 @@ func TestFindings(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
 	}
+	elsewhere := fact.Checkpoints{Dir: "/data/k 1/checkpoints", Archives: []fact.Archive{archive("web-0", 1, 10*g)}, Volume: 100 * g, Free: 50 * g}
+	if f := checkpoint.Judge(layout.Layout{}, []fact.Fact{elsewhere}); len(f) != 1 || f[0].Fix != `perennial checkpoint prune --max-share 5% --dir "/data/k 1/checkpoints"` {
+		t.Errorf("a kubelet with another root: %+v", f)
+	}
 	many := fact.Checkpoints{Dir: place, Reach: 0o011}
 	for i := range 9 {
 		many.Archives = append(many.Archives, archive(fmt.Sprint("web-", i), i, 1))

@@ -177,7 +177,7 @@ func without(all []entry, name string, others ...entry) (some []entry) {
 // tight are limits that a small archive reaches.
 func tight() checkpoint.Limits {
 	l := checkpoint.DefaultLimits
-	l.Entries, l.Bytes, l.Unpacked, l.Document, l.Message, l.Messages, l.Things = 50, 1<<20, 1<<20, 64<<10, 64<<10, 1000, 100
+	l.Entries, l.Bytes, l.Unpacked, l.Document, l.Message, l.Messages, l.Things, l.Names = 50, 1<<20, 1<<20, 64<<10, 64<<10, 1000, 100, 8<<10
 	return l
 }
 

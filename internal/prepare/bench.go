@@ -9,7 +9,6 @@ package prepare
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,38 +39,29 @@ type Options struct {
 // Bench is what changes objects of clusters.
 type Bench struct {
 	Options
-	Journal *journal.Journal
+	*workbench.Desk
 
-	files  *host.FS
-	disk   *host.Disk
-	lock   *host.Lock
 	client *kube.Client
+	is     plan.Cluster // whose API the client asks
 	doing  plan.Plan
 }
 
 // Open takes the lock, where there is a purpose, and opens the journal.
 func Open(o Options) (*Bench, error) {
-	b := &Bench{Options: o}
-	var err error
-	if b.files, err = host.Open("/"); err != nil {
-		return nil, err
-	}
-	b.disk = host.NewDisk(b.files, nil)
+	var lock func(*host.Disk) (*host.Lock, error)
 	if o.Purpose != "" {
-		if err := b.disk.MakeDir(o.State); err != nil {
-			b.Close()
-			return nil, err
-		}
-		if b.lock, err = host.AcquireLock(path.Join(o.State, "lock"), o.Purpose, o.Now()); err != nil {
-			b.Close()
-			return nil, err
+		lock = func(disk *host.Disk) (*host.Lock, error) {
+			if err := disk.MakeDir(o.State); err != nil {
+				return nil, err
+			}
+			return host.AcquireLock(path.Join(o.State, "lock"), o.Purpose, o.Now())
 		}
 	}
-	if b.Journal, err = journal.Open(path.Join(o.State, "journal"), b.disk); err != nil {
-		b.Close()
+	desk, err := workbench.OpenDesk(o.State, lock)
+	if err != nil {
 		return nil, err
 	}
-	return b, nil
+	return &Bench{Options: o, Desk: desk}, nil
 }
 
 // Close gives the lock back and ends the connections.
@@ -79,10 +69,7 @@ func (b *Bench) Close() {
 	if b.client != nil {
 		b.client.Close()
 	}
-	if b.lock != nil {
-		_ = b.lock.Release()
-	}
-	b.files.Close()
+	b.Desk.Close()
 }
 
 // Reach opens the API of a cluster and says which it is.
@@ -93,6 +80,9 @@ func (b *Bench) Reach(ctx context.Context, at kube.Context) (*kube.Client, plan.
 		return nil, plan.Cluster{}, err
 	}
 	is, err := identify(ctx, client, at)
+	if errors.Is(err, kube.ErrForbidden) {
+		err = workbench.Hint(err, "the rights that it takes stand in "+rightsFile)
+	}
 	if err != nil {
 		client.Close()
 		return nil, is, err
@@ -100,7 +90,7 @@ func (b *Bench) Reach(ctx context.Context, at kube.Context) (*kube.Client, plan.
 	if b.client != nil {
 		b.client.Close()
 	}
-	b.client = client
+	b.client, b.is = client, is
 	return client, is, nil
 }
 
@@ -125,15 +115,15 @@ func identify(ctx context.Context, client *kube.Client, at kube.Context) (plan.C
 }
 
 // again opens the API of the cluster that a plan is for, and of no other.
-func (b *Bench) again(ctx context.Context, p plan.Plan) error {
-	c := *p.Cluster
-	_, is, err := b.Reach(ctx, kube.Context{Kubeconfig: c.Kubeconfig, Name: c.Context})
+func (b *Bench) again(ctx context.Context, p plan.Plan, at kube.Context) error {
+	of := fact.Text(p.Cluster.Server)
+	_, is, err := b.Reach(ctx, at)
 	if err != nil {
-		return fmt.Errorf("reaching the cluster of the plan %s: %w", fact.Text(p.ID), err)
+		return workbench.Hint(fmt.Errorf("reaching the cluster of the plan %s (%s): %w", fact.Text(p.ID), of, err), "--kubeconfig and --context say how it is reached now")
 	}
-	if is.UID != c.UID {
-		return workbench.Hint(fmt.Errorf("reaching the cluster of the plan %s: %s is another cluster than the plan's (%s)", fact.Text(p.ID), is.Server, fact.Text(c.Server)),
-			"make the kubeconfig's context lead to "+fact.Text(c.Server).String()+" again")
+	if is.UID != p.Cluster.UID {
+		return workbench.Hint(fmt.Errorf("reaching the cluster of the plan %s: %s is another cluster than the plan's (%s)", fact.Text(p.ID), is.Server, of),
+			fmt.Sprintf("make the kubeconfig's context lead to %s again, or give --kubeconfig and --context", of))
 	}
 	return nil
 }
@@ -169,11 +159,12 @@ func (b *Bench) Do(ctx context.Context, p plan.Plan, tell func(execute.Event)) (
 	return b.runner(tell).Run(ctx, p)
 }
 
-// Finish finishes a plan that was cut off.
+// Finish finishes a plan that was cut off, by the API that Unfinished has opened:
+// the kubeconfig of then may be gone.
 func (b *Bench) Finish(ctx context.Context, cut journal.Plan, tell func(execute.Event)) (execute.Outcome, error) {
 	p, err := content(cut)
-	if err == nil {
-		err = b.again(ctx, p)
+	if err == nil && p.Cluster.UID != b.is.UID {
+		err = fmt.Errorf("finishing the plan %s: %s is another cluster than the plan's (%s)", fact.Text(p.ID), b.is.Server, fact.Text(p.Cluster.Server))
 	}
 	if err != nil {
 		return execute.Outcome{Plan: cut.ID}, err
@@ -195,8 +186,8 @@ func content(of journal.Plan) (plan.Plan, error) {
 	return p, nil
 }
 
-// Undo plans to take back a plan.
-func (b *Bench) Undo(ctx context.Context, id string) (plan.Plan, error) {
+// Undo plans to take back a plan, in its cluster, to which a context leads.
+func (b *Bench) Undo(ctx context.Context, id string, at kube.Context) (plan.Plan, error) {
 	past, of, err := b.Find(id)
 	if err != nil {
 		return plan.Plan{}, err
@@ -204,7 +195,7 @@ func (b *Bench) Undo(ctx context.Context, id string) (plan.Plan, error) {
 	if past.UndoneBy != "" {
 		return plan.Plan{}, workbench.Hint(fmt.Errorf("undoing the plan %s: it was undone by %s", fact.Text(id), fact.Text(past.UndoneBy)), "perennial undo "+past.UndoneBy+" does it again")
 	}
-	if err := b.again(ctx, of); err != nil {
+	if err := b.again(ctx, of, at); err != nil {
 		return plan.Plan{}, err
 	}
 	b.doing = of
@@ -218,21 +209,20 @@ func (b *Bench) Undo(ctx context.Context, id string) (plan.Plan, error) {
 		done[s.Number] = last.Outcome != nil && last.Outcome.Result == journal.Done
 	}
 	now := b.Now()
-	return plan.ForObjectUndo(of, done, seen, workbench.PlanID(now), now)
+	back, err := plan.ForObjectUndo(of, done, seen, workbench.PlanID(now), now)
+	is := b.is // as it is reached now
+	back.Cluster = &is
+	return back, err
 }
-
-// ErrNoPlan: the journal has no plan of a name.
-var ErrNoPlan = errors.New("the journal has none of that name")
 
 // Find finds a plan in the journal, with its content.
 func (b *Bench) Find(id string) (journal.Plan, plan.Plan, error) {
-	for _, p := range b.Journal.Plans() {
-		if p.ID == id {
-			of, err := content(p)
-			return p, of, err
-		}
+	p, err := b.Planned(id)
+	if err != nil {
+		return p, plan.Plan{}, err
 	}
-	return journal.Plan{}, plan.Plan{}, fmt.Errorf("looking for the plan %q: %w", fact.Text(id), ErrNoPlan)
+	of, err := content(p)
+	return p, of, err
 }
 
 // Look implements execute.Eyes: the objects of the plan that is being done.
@@ -253,8 +243,7 @@ func (b *Bench) Look(ctx context.Context) (plan.Seen, error) {
 }
 
 func (b *Bench) runner(tell func(execute.Event)) *execute.Runner {
-	return &execute.Runner{
-		Hands: execute.Machine{Disk: b.disk, API: execute.Server{Client: b.client}}, Eyes: b, Journal: b.Journal, State: b.State, Rand: rand.Reader,
-		Now: b.Now, Sleep: workbench.Sleep, Tell: tell, Patience: execute.DefaultPatience,
-	}
+	r := b.Runner(b.State, b.Now, tell)
+	r.Hands, r.Eyes = execute.Machine{Disk: b.Disk, API: execute.Server{Client: b.client}}, b
+	return r
 }

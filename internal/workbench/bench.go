@@ -7,8 +7,6 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -47,11 +45,7 @@ type Options struct {
 // Bench is what changes a node.
 type Bench struct {
 	Options
-	Files   *host.FS
-	Disk    *host.Disk
-	Journal *journal.Journal
-
-	lock *host.Lock
+	*Desk
 	// lease is set while a plan guards the service kubernetes by an entry in etcd.
 	lease *plan.Etcd
 }
@@ -59,33 +53,15 @@ type Bench struct {
 // Open takes the lock, where there is a purpose, and opens the journal.
 func Open(o Options) (*Bench, error) {
 	o.Scope.State, o.Scope.Changing = o.State, true
-	b := &Bench{Options: o}
-	var err error
+	var lock func(*host.Disk) (*host.Lock, error)
 	if o.Purpose != "" {
-		if b.lock, err = host.AcquireLock(o.Lock, o.Purpose, o.Now()); err != nil {
-			return nil, err
-		}
+		lock = func(*host.Disk) (*host.Lock, error) { return host.AcquireLock(o.Lock, o.Purpose, o.Now()) }
 	}
-	if b.Files, err = host.Open("/"); err != nil {
-		b.Close()
+	desk, err := OpenDesk(o.State, lock)
+	if err != nil {
 		return nil, err
 	}
-	b.Disk = host.NewDisk(b.Files, nil)
-	if b.Journal, err = journal.Open(path.Join(o.State, "journal"), b.Disk); err != nil {
-		b.Close()
-		return nil, err
-	}
-	return b, nil
-}
-
-// Close gives the lock back.
-func (b *Bench) Close() {
-	if b.Files != nil {
-		b.Files.Close()
-	}
-	if b.lock != nil {
-		_ = b.lock.Release()
-	}
+	return &Bench{Options: o, Desk: desk}, nil
 }
 
 // Look implements execute.Eyes.
@@ -125,11 +101,10 @@ func (b *Bench) Mend(ctx context.Context) ([]string, error) {
 }
 
 func (b *Bench) runner(tell func(execute.Event)) *execute.Runner {
-	return &execute.Runner{
-		Hands: execute.Machine{Disk: b.Disk, Bridge: b.crossing()}, Eyes: b, Journal: b.Journal, State: b.State, Rand: rand.Reader,
-		Now: b.Now, Sleep: Sleep, Tell: tell, Patience: execute.DefaultPatience,
-		AnyClock: b.AnyClock, Newest: b.newest(),
-	}
+	r := b.Runner(b.State, b.Now, tell)
+	r.Hands, r.Eyes = execute.Machine{Disk: b.Disk, Bridge: b.crossing()}, b
+	r.AnyClock, r.Newest = b.AnyClock, b.newest()
+	return r
 }
 
 func (b *Bench) crossing() bridge.Crossing {
@@ -172,14 +147,12 @@ func (b *Bench) Widen(of journal.Plan) {
 
 // Find finds a plan in the journal, with its content.
 func (b *Bench) Find(id string) (journal.Plan, plan.Plan, error) {
-	for _, p := range b.Journal.Plans() {
-		if p.ID == id {
-			var of plan.Plan
-			err := json.Unmarshal(p.Content, &of)
-			return p, of, err
-		}
+	p, err := b.Planned(id)
+	var of plan.Plan
+	if err == nil {
+		err = json.Unmarshal(p.Content, &of)
 	}
-	return journal.Plan{}, plan.Plan{}, Hint(fmt.Errorf("looking for the plan %q: the journal has none of that name", fact.Text(id)), "perennial history lists them")
+	return p, of, err
 }
 
 // Undoable says whether a plan has a step that can be taken back.

@@ -19,7 +19,7 @@ func TestReady(t *testing.T) {
 	}
 	defer files.Close()
 	dir := t.TempDir()
-	b := &Bench{Disk: host.NewDisk(files, nil), Options: Options{State: filepath.Join(dir, "state", "to", "be", "made")}}
+	b := &Bench{Desk: &Desk{Disk: host.NewDisk(files, nil)}, Options: Options{State: filepath.Join(dir, "state", "to", "be", "made")}}
 	p := plan.Plan{Steps: []plan.Step{{Verb: plan.Renew, Files: []plan.File{
 		{Path: filepath.Join(dir, "apiserver.crt"), UID: os.Geteuid(), Written: true}, {Path: "/no/such/ca.key"},
 	}}}}

@@ -110,6 +110,58 @@ func TestAgentIsSilent(t *testing.T) {
 	s.expect(timeline.ExitNeedsPerson, []string{"the agent looks and tells"}, "agent", "status")
 }
 
+// What the settings leave alone stays as it is, whatever its end, and the rest is
+// renewed.
+func TestAgentLeavesAlone(t *testing.T) {
+	s := siteOf(t, shortLived)
+	left := []string{s.Path("/etc/kubernetes/admin.conf"), s.Path(s.Dir + "/front-proxy-client.crt")}
+	before := files(t, s.Root)
+	s.look(timeline.ExitNeedsPerson, []string{"renew"}, allDue+`agent: {act: true, spread: 0s, listen: "", leave: ["*/admin.conf", cp1/front-proxy-client]}`+"\n")
+	after := files(t, s.Root)
+	for _, name := range left {
+		if before[name] == "" || after[name] != before[name] {
+			t.Errorf("%s was not left alone", name)
+		}
+	}
+	if name := s.Path(s.Dir + "/apiserver.crt"); after[name] == before[name] {
+		t.Errorf("%s was left alone, too", name)
+	}
+	told := 0
+	for _, n := range s.status().Next {
+		if n.Why == "the settings leave it alone" && n.At.IsZero() {
+			told++
+		}
+	}
+	if told != len(left) {
+		t.Errorf("%d are told to be left alone: %+v", told, s.status().Next)
+	}
+}
+
+// After a stop nothing is changed, an approval does not help, and a person's word
+// does, once.
+func TestAgentIsResumed(t *testing.T) {
+	s := siteOf(t, shortLived)
+	s.look(timeline.ExitNeedsPerson, nil, allDue)
+	stop := filepath.Join(s.state, "state", agent.StoppedFile)
+	if err := os.WriteFile(stop, []byte(`{"at":"2026-11-20T08:00:00Z","reason":"renew apiserver: it was not proven","next":"perennial agent resume"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	before := files(t, s.Root)
+	s.look(timeline.ExitNeedsPerson, nil, acting)
+	s.expect(timeline.ExitNeedsPerson, []string{"Stopped since 2026-11-20 08:00:00 UTC", "it was not proven", "perennial agent resume"}, "agent", "status")
+	s.expect(timeline.ExitFailed, []string{"nothing is changed since", "perennial agent resume goes on"}, "agent", "approve")
+	s.look(timeline.ExitNeedsPerson, nil, acting)
+	if !maps.Equal(files(t, s.Root), before) || !s.needed(agent.LineStopped) {
+		t.Errorf("something was changed after a stop, or nobody is told: %+v", s.status().Person)
+	}
+	s.expect(timeline.ExitOK, []string{"goes on", "it was not proven"}, "agent", "resume")
+	s.expect(timeline.ExitFailed, []string{"has not stopped"}, "agent", "resume")
+	s.look(timeline.ExitNeedsPerson, []string{"renew"}, acting)
+	if st := s.status(); st.Stopped != nil || st.Last == nil || st.Last.Result != journal.Done {
+		t.Errorf("it does not go on: %+v, %+v", st.Stopped, st.Last)
+	}
+}
+
 // While kubeadm upgrades this node nothing is changed, and when it has ended it is.
 func TestAgentBesideKubeadm(t *testing.T) {
 	if !apart(t, syscall.CLONE_NEWPID) { // so that nobody else takes that for an upgrade

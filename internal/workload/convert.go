@@ -31,6 +31,9 @@ type Conversion struct {
 	set   *rules.Set
 	way   rules.Way
 	found []Converted
+	// claims and named are the names that were given to claims, with their
+	// namespace, and to volumes.
+	claims, named map[string]bool
 }
 
 // Converted is a use of an in-tree plugin.
@@ -47,7 +50,7 @@ type Converted struct {
 
 // NewConversion makes one that has seen nothing.
 func NewConversion(set *rules.Set, way rules.Way) *Conversion {
-	return &Conversion{volumes: newVolumes(), set: set, way: way}
+	return &Conversion{volumes: newVolumes(), set: set, way: way, claims: map[string]bool{}, named: map[string]bool{}}
 }
 
 // See takes in an object. Of what makes pods only the top is to be shown, or
@@ -159,7 +162,10 @@ func (c *Conversion) inline(o fact.Object, spec corev1.PodSpec) {
 			continue
 		}
 		one := Converted{Object: fmt.Sprintf("%s %s/%s, volume %s", o.Type.String(), o.Namespace, o.Name, fact.Text(v.Name)), Plugin: kind}
-		name := FileName(strings.ToLower(fmt.Sprintf("%s-%s-%s", string(o.Namespace), string(o.Name), v.Name)))
+		kindOf := strings.ToLower(string(o.Type))
+		name := free(c.named, "", string(o.Namespace)+"-"+string(o.Name)+"-"+v.Name, kindOf)
+		// Many pods call one of their volumes "data".
+		claim := free(c.claims, string(o.Namespace)+"/", string(o.Name)+"-"+v.Name, kindOf)
 		translated, err := csitranslation.New().TranslateInTreeInlineVolumeToCSI(klog.Logger{}, v, string(o.Namespace))
 		if err != nil {
 			one.Why = err.Error()
@@ -170,11 +176,30 @@ func (c *Conversion) inline(o fact.Object, spec corev1.PodSpec) {
 				translated.Spec.Capacity = corev1.ResourceList{corev1.ResourceStorage: resource.MustParse("1Gi")}
 			}
 			translated.Spec.PersistentVolumeReclaimPolicy = corev1.PersistentVolumeReclaimRetain
-			translated.Spec.ClaimRef = &corev1.ObjectReference{Namespace: string(o.Namespace), Name: v.Name}
+			translated.Spec.ClaimRef = &corev1.ObjectReference{Namespace: string(o.Namespace), Name: claim}
 			one.File, one.YAML = "inline/"+name+".yaml", written(translated)
 		}
 		c.found = append(c.found, one)
 	}
+}
+
+// nameMost is far enough below the 253 characters that a name may have for what is
+// put behind it.
+const nameMost = 200
+
+// free is a name that was not given yet, made of a wanted one and, where that was
+// given, of the kind of whatever has it.
+func free(given map[string]bool, prefix, wanted, kind string) string {
+	wanted = FileName(strings.ToLower(wanted))
+	wanted = strings.TrimRight(wanted[:min(len(wanted), nameMost)], "-.")
+	name := wanted
+	for n := 1; given[prefix+name]; n++ {
+		if name = wanted + "-" + kind; n > 1 {
+			name = fmt.Sprintf("%s-%s-%d", wanted, kind, n)
+		}
+	}
+	given[prefix+name] = true
+	return name
 }
 
 // written is an object as YAML, without the status that nobody writes.

@@ -67,6 +67,7 @@ type verdictOf struct {
 type Space struct {
 	Name, UID string
 	Labels    map[string]string // those of PodSecurityLabels that are set
+	Ending    bool              // it is being deleted
 	Workloads int               // templates, and pods made from none
 	// Level is the strictest that all of them pass at every minor of the way,
 	// and Stands says what forbids the next one, and in whom.
@@ -116,15 +117,16 @@ func (l *Levels) space(name string) *levelled {
 func (l *Levels) seeNamespace(o fact.Object) error {
 	var content struct {
 		Metadata struct {
-			UID    string            `json:"uid"`
-			Labels map[string]string `json:"labels"`
+			UID     string            `json:"uid"`
+			Labels  map[string]string `json:"labels"`
+			Deleted *string           `json:"deletionTimestamp"`
 		} `json:"metadata"`
 	}
 	if err := read(o, &content); err != nil {
 		return err
 	}
 	s := l.space(string(o.Name))
-	s.seen, s.UID, s.Labels = true, content.Metadata.UID, content.Metadata.Labels
+	s.seen, s.UID, s.Labels, s.Ending = true, content.Metadata.UID, content.Metadata.Labels, content.Metadata.Deleted != nil
 	maps.DeleteFunc(s.Labels, func(name, _ string) bool { return !slices.Contains(PodSecurityLabels, name) })
 	return nil
 }

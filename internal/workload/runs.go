@@ -72,6 +72,31 @@ func (c Cron) NeedsZone() bool {
 	return c.TimeZone == nil && !strings.Contains(c.Schedule, "TZ") && dependsOnZone(c.Schedule)
 }
 
+// Shifts says whether a job that runs every so many minutes does so at other minutes
+// in a zone than in UTC, at some time of the year that follows: the clocks of some
+// zones differ by half an hour, or three quarters.
+func (c Cron) Shifts(zone *time.Location, after time.Time) bool {
+	if zone == nil || c.TimeZone != nil || strings.Contains(c.Schedule, "TZ") {
+		return false
+	}
+	at := []time.Time{after}
+	if change, ok := ClockChange(after, zone); ok {
+		at = append(at, change)
+	}
+	here, utc := c, c
+	name, none := zone.String(), time.UTC.String()
+	here.TimeZone, utc.TimeZone = &name, &none
+	for _, t := range at {
+		if _, offset := t.In(zone).Zone(); offset%int(time.Hour/time.Second) == 0 {
+			continue
+		}
+		if _, _, differ := Differ(here, utc, t, zone); differ {
+			return true
+		}
+	}
+	return false
+}
+
 // ErrNeverRuns is a schedule of a day that there is in no year, such as the 30th
 // of February.
 var ErrNeverRuns = errors.New("there is no such day")

@@ -189,7 +189,7 @@ func (c *Client) build(r request) *rest.Request {
 func (c *Client) failed(ctx context.Context, about string, err error) error {
 	doing := fmt.Sprintf("asking the API server at %s %s", c.server, about)
 	switch {
-	case apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err):
+	case apierrors.IsForbidden(err) && !admissionSays(err) || apierrors.IsUnauthorized(err):
 		return fmt.Errorf("%s: %w: %w", doing, ErrForbidden, told{err})
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return fmt.Errorf("%s: no answer in time: %w", doing, told{err})

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -76,12 +77,28 @@ func Conflict(err error) bool { return apierrors.IsConflict(err) }
 func Invalid(err error) bool { return apierrors.IsInvalid(err) }
 
 // Refused says whether the server has answered, and did nothing. Any other
-// failure leaves open what it has done.
+// failure leaves open what it has done. A webhook that does not answer is the
+// server's own failure, and comes before anything is stored.
 func Refused(err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
 		return false
 	}
 	code := status.Status().Code
-	return code >= http.StatusBadRequest && code < http.StatusInternalServerError
+	return code >= http.StatusBadRequest && code < http.StatusInternalServerError || strings.Contains(status.Status().Message, "failed calling webhook ")
+}
+
+// admissionSays says whether admission has refused what the credential has the right to:
+// webhooks and policies may answer as if it had not (1.37.0:
+// apiserver/pkg/admission/plugin/webhook/errors/statuserror.go,
+// apiserver/pkg/admission/plugin/policy/validating/plugin.go), and so does the
+// quota (apiserver/pkg/admission/plugin/resourcequota/controller.go).
+func admissionSays(err error) bool {
+	text := err.Error()
+	for _, sign := range []string{"denied the request", "denied request:", "exceeded quota:"} {
+		if strings.Contains(text, sign) {
+			return true
+		}
+	}
+	return false
 }

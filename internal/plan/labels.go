@@ -4,6 +4,7 @@ package plan
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -35,13 +36,20 @@ var own = []string{"kube-system", "kube-public", "kube-node-lease"}
 type Labelled struct {
 	workload.Space
 	Refused []string // what the server said of the level above
+	Heard   []string // what it says of any change
 	Exempt  bool     // the server leaves it out of Pod Security
+	Gone    bool     // it was deleted while the plan was made
+	Denied  string   // why the server takes no change of it; empty: it does
 }
 
 // Leaves says whether a namespace is left as it is, and why where that is worth
 // a line.
 func (o LabelOptions) Leaves(s workload.Space) (why string, leave bool) {
-	if slices.Contains(o.Named, s.Name) {
+	named := slices.Contains(o.Named, s.Name)
+	switch {
+	case s.Ending && (named || len(o.Named) == 0):
+		return "it is being deleted", true
+	case named:
 		return "", false
 	}
 	now := s.Labels[workload.PodSecurityLabels[0]]
@@ -86,15 +94,43 @@ func (o LabelOptions) labelled(s workload.Space, labels map[string]string, rehea
 	return object
 }
 
-// told is the level of audit and warn.
-func (o LabelOptions) told(level string) string {
+// told is what is audited and warned of, in words and as labels. What tells of more
+// than that already stays, unless a level was asked for.
+func (o LabelOptions) told(s Labelled) (does string, labels map[string]string, kept []string) {
+	var modes []string
+	level := s.Level
 	switch {
 	case o.Level != "":
-		return o.Level
+		level = o.Level
 	case level == privileged:
-		return baseline
+		level = baseline
 	}
-	return level
+	labels = map[string]string{}
+	for i := 2; i < len(workload.PodSecurityLabels); i += 2 {
+		name, version := workload.PodSecurityLabels[i], workload.PodSecurityLabels[i+1]
+		if now := s.Labels[name]; o.Level == "" && workload.IsLevel(now) && workload.Stricter(now, level) {
+			kept = append(kept, path.Base(name)+" "+now)
+			continue
+		}
+		labels[name], labels[version] = level, o.Version
+		modes = append(modes, path.Base(name))
+	}
+	return strings.Join(modes, " and ") + " " + level, labels, kept
+}
+
+// leaves is Leaves, and what the server said.
+func (o LabelOptions) leaves(s Labelled) (why string, leave bool) {
+	why, leave = o.Leaves(s.Space)
+	switch {
+	case leave:
+	case s.Gone:
+		return "it was deleted while the plan was made", true
+	case s.Exempt:
+		return "the API server exempts it from Pod Security: labels would do nothing", true
+	case s.Denied != "":
+		return "the API server takes no such change of it: " + s.Denied, true
+	}
+	return why, leave
 }
 
 // Labels plans the labels of namespaces: first what is audited and warned of
@@ -103,26 +139,26 @@ func Labels(all []Labelled, o LabelOptions) Plan {
 	p := ForCluster(o.ID, o.Now, o.Cluster)
 	var enforced []Step
 	for _, s := range all {
-		id := o.labelled(s.Space, nil, false).ID()
-		why, leave := o.Leaves(s.Space)
-		if s.Exempt && !leave {
-			why, leave = "the API server exempts it from Pod Security: labels would do nothing", true
-		}
-		if leave {
+		if why, leave := o.leaves(s); leave {
 			if why != "" {
-				p.Notes = append(p.Notes, Note{id, fact.Text(why)})
+				p.Notes = append(p.Notes, Note{o.labelled(s.Space, nil, false).ID(), fact.Text(why)})
 			}
 			continue
 		}
-		told := o.told(s.Level)
-		labels := workload.PodSecurityLabels
-		first := o.labelled(s.Space, map[string]string{labels[2]: told, labels[3]: o.Version, labels[4]: told, labels[5]: o.Version}, false)
-		if step, any := PatchStep(first, fmt.Sprintf("namespace %s: audit and warn %s", fact.Text(s.Name), told), o.passes(s)); any {
-			step.Details = standing(s)
+		does, labels, kept := o.told(s)
+		details := standing(s)
+		if len(kept) > 0 {
+			details = append(details, fact.Text("it has "+strings.Join(kept, " and ")+" already, which tells of more and stays"))
+		}
+		step, any := PatchStep(o.labelled(s.Space, labels, false), fmt.Sprintf("namespace %s: %s", fact.Text(s.Name), does), o.passes(s))
+		if any {
+			step.Details, details = details, nil
 			p.Add(step)
 		}
-		if step, any := PatchStep(o.Enforce(s.Space, s.Level), fmt.Sprintf("namespace %s: enforce %s", fact.Text(s.Name), s.Level), "after the API server's own dry run of it finds nothing"); any {
-			if s.Level == privileged {
+		object := o.Enforce(s.Space, s.Level)
+		object.Heard = s.Heard
+		if step, any := PatchStep(object, fmt.Sprintf("namespace %s: enforce %s", fact.Text(s.Name), s.Level), "after the API server's own dry run of it finds nothing"); any {
+			if step.Details = details; s.Level == privileged {
 				step.Why = "so that it stays as it is, whatever the API server's default"
 			}
 			enforced = append(enforced, step)

@@ -35,8 +35,18 @@ type Object struct {
 	UID        string  `json:"uid"` // another one of the same name is left alone
 	Fields     []Field `json:"fields"`
 	// Rehearse: the server is first asked to do it without storing it, and what
-	// it warns of stops the step.
-	Rehearse bool `json:"rehearse,omitempty"`
+	// it warns of stops the step. RehearseBack: what takes the step back is
+	// rehearsed so, as where that was taken back itself.
+	Rehearse     bool `json:"rehearse,omitempty"`
+	RehearseBack bool `json:"rehearseBack,omitempty"`
+	// Heard is what the server warned of when it was asked to change nothing:
+	// it says so of any change, and so nothing against this one.
+	Heard []string `json:"heard,omitempty"`
+}
+
+// Unheard are the warnings of a rehearsal that speak against the change.
+func (o Object) Unheard(warnings []string) []string {
+	return slices.DeleteFunc(slices.Clone(warnings), func(w string) bool { return slices.Contains(o.Heard, w) })
 }
 
 // Field is a field whose value is a text, by the names that lead to it. A value
@@ -75,9 +85,10 @@ func (o Object) String() string {
 	return fact.Text(name).String()
 }
 
-// Back is the object with its fields changed back.
+// Back is the object with its fields changed back. What was rehearsed is not
+// rehearsed to be taken back, and is again to be done again.
 func (o Object) Back() Object {
-	o.Rehearse = false
+	o.Rehearse, o.RehearseBack = o.RehearseBack, o.Rehearse
 	o.Fields = slices.Clone(o.Fields)
 	for i, f := range o.Fields {
 		o.Fields[i].Before, o.Fields[i].After = f.After, f.Before

@@ -77,6 +77,11 @@ func TestUndoOfObjects(t *testing.T) {
 	if err != nil || len(back.Steps) != 2 || back.Undoes != "p1" || !strings.Contains(back.Steps[0].Why, "b") || back.Steps[0].Object.Rehearse {
 		t.Errorf("%+v, %v", back, err)
 	}
+	// Taken back and done again, it is rehearsed again.
+	again, err := plan.ForObjectUndo(back, done, seen(`{"other":"y"}`), "p3", now)
+	if err != nil || len(again.Steps) != 2 || !again.Steps[0].Object.Rehearse || !again.Steps[1].Object.Rehearse {
+		t.Errorf("done again: %+v, %v", again, err)
+	}
 	if _, err := plan.ForObjectUndo(p, done, seen(`{"a":"x","b":"changed"}`), "p2", now); err == nil || !strings.Contains(err.Error(), "changed since") {
 		t.Errorf("a label that somebody changed: %v", err)
 	}

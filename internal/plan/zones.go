@@ -50,7 +50,7 @@ func Zones(all []workload.Cron, o ZoneOptions) Plan {
 		}
 	}
 	if same > 0 {
-		p.Notes = append(p.Notes, Note{Text: fact.Text(fmt.Sprintf("CronJobs that have a time zone, or run at the same times in any: %d", same))})
+		p.Notes = append(p.Notes, Note{Text: fact.Text(fmt.Sprintf("CronJobs that have a time zone, or run every so many minutes: %d", same))})
 	}
 	return p
 }
@@ -74,7 +74,7 @@ func (o ZoneOptions) zoned(c workload.Cron) (step *Step, note string) {
 		after.Schedule, after.TimeZone = rest, Text(inside)
 		title, why = "move "+fact.Text(inside).String()+" out of the schedule", "from 1.29 on nobody can create it as it is"
 		object.Fields = append(object.Fields, Field{Path: []string{"spec", "schedule"}, Before: Text(c.Schedule), After: Text(rest)})
-	case !c.NeedsZone():
+	case !c.NeedsZone() && !c.Shifts(o.Controller, o.Now) && !c.Shifts(o.Zone, o.Now):
 		return nil, ""
 	case o.Zone == nil && o.Controller == nil:
 		return nil, "nobody knows in which time zone it runs"

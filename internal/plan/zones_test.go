@@ -15,10 +15,14 @@ import (
 // Each job gets a zone or a reason why not; what differs, and what the clocks do
 // to it, is told.
 func TestZones(t *testing.T) {
-	berlin, err := time.LoadLocation("Europe/Berlin")
-	if err != nil {
-		t.Fatal(err)
+	load := func(name string) *time.Location {
+		zone, err := time.LoadLocation(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return zone
 	}
+	berlin, kolkata, howe := load("Europe/Berlin"), load("Asia/Kolkata"), load("Australia/Lord_Howe")
 	tokyo := "Asia/Tokyo"
 	now := time.Date(2027, 1, 15, 12, 0, 0, 0, time.UTC)
 	for name, c := range map[string]struct {
@@ -36,8 +40,12 @@ func TestZones(t *testing.T) {
 		"both":         {workload.Cron{Schedule: "TZ=Europe/Berlin 0 12 * * *", TimeZone: &tokyo}, berlin, nil, "", []string{"the schedule's counts"}},
 		"no zone":      {workload.Cron{Schedule: "TZ=Mars/Olympus 0 12 * * *"}, berlin, nil, "", []string{"no name of a time zone"}},
 		"no day":       {workload.Cron{Schedule: "0 0 30 2 *"}, berlin, nil, "", []string{"there is no such day"}},
-		"has one":      {workload.Cron{Schedule: "0 12 * * *", TimeZone: &tokyo}, berlin, nil, "", []string{"at the same times in any: 1"}},
-		"any":          {workload.Cron{Schedule: "*/5 * * * *"}, berlin, nil, "", []string{"at the same times in any: 1"}},
+		"has one":      {workload.Cron{Schedule: "0 12 * * *", TimeZone: &tokyo}, berlin, nil, "", []string{"every so many minutes: 1"}},
+		"half an hour": {workload.Cron{Schedule: "0 * * * *"}, kolkata, nil, "timeZone=Asia/Kolkata", []string{"the same for two years"}},
+		"in summer":    {workload.Cron{Schedule: "0 * * * *"}, howe, nil, "timeZone=Australia/Lord_Howe", nil},
+		"to another":   {workload.Cron{Schedule: "*/20 * * * *"}, berlin, kolkata, "timeZone=Asia/Kolkata", []string{"they differ"}},
+		"half of any":  {workload.Cron{Schedule: "*/15 * * * *"}, kolkata, nil, "", []string{"every so many minutes: 1"}},
+		"any":          {workload.Cron{Schedule: "*/5 * * * *"}, berlin, nil, "", []string{"every so many minutes: 1"}},
 	} {
 		c.cron.APIVersion, c.cron.Namespace, c.cron.Name, c.cron.UID = "batch/v1", "shop", "job", "u1"
 		p := plan.Zones([]workload.Cron{c.cron}, plan.ZoneOptions{ID: "p", Now: now, Controller: c.controller, Zone: c.zone})

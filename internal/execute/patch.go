@@ -40,7 +40,10 @@ var errConflict = fmt.Errorf("%w in the same moment", ErrChanged)
 
 func (r *Runner) patchOnce(ctx context.Context, o *plan.Object) error {
 	content, err := r.Hands.Object(ctx, *o)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrRefused) && !r.resuming:
+		return fmt.Errorf("reading the %s: %w; nothing was done to it", o, err)
+	case err != nil:
 		return fmt.Errorf("reading the %s: %w: %w", o, errOpen, err)
 	}
 	is, version, why := o.Stands(content)
@@ -56,6 +59,7 @@ func (r *Runner) patchOnce(ctx context.Context, o *plan.Object) error {
 	}
 	if o.Rehearse {
 		warnings, err := r.Hands.Patch(ctx, *o, patch, true)
+		warnings = o.Unheard(warnings)
 		switch {
 		case errors.Is(err, ErrChanged):
 			return errConflict
@@ -96,7 +100,11 @@ var _ API = Server{}
 
 // Object implements API.
 func (s Server) Object(ctx context.Context, o plan.Object) (json.RawMessage, error) {
-	return s.Client.Object(ctx, named(o))
+	content, err := s.Client.Object(ctx, named(o))
+	if kube.Refused(err) {
+		err = fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	return content, err
 }
 
 // Patch implements API.

@@ -33,8 +33,10 @@ type apiServer struct {
 	calls, killed int
 	late          bool
 	warns         []string
-	lose          bool // the answer to the next change, after its effect
-	deaf          int  // so many changes never arrive
+	lose          bool  // the answer to the next change, after its effect
+	deaf          int   // so many changes never arrive
+	blind         bool  // it cannot be looked at after the next change
+	answers       error // to the next change, which is not made
 	meddle        func(*apiServer)
 }
 
@@ -83,6 +85,10 @@ func (s *apiServer) Patch(_ context.Context, _ plan.Object, patch []byte, rehear
 	if rehearse {
 		return s.warns, nil
 	}
+	if err := s.answers; err != nil {
+		s.answers = nil
+		return nil, err
+	}
 	if s.deaf > 0 {
 		s.deaf--
 		return nil, errors.New("connection refused")
@@ -107,6 +113,9 @@ func (s *apiServer) Patch(_ context.Context, _ plan.Object, patch []byte, rehear
 // Look implements execute.Eyes.
 func (s *apiServer) Look(context.Context) (plan.Seen, error) {
 	s.call()
+	if s.blind && s.stored > 0 {
+		return plan.Seen{Unseen: []fact.Unseen{{What: "cluster/Namespace/-/shop", Why: fact.Failed, Detail: "connection refused"}}}, nil
+	}
 	return plan.Seen{Facts: []fact.Fact{fact.Object{APIVersion: "v1", Type: "Namespace", Name: "shop", Content: s.object()}}}, nil
 }
 
@@ -150,7 +159,7 @@ func (p *patching) plan() plan.Plan {
 		{Path: []string{"metadata", "labels", "warn"}, Before: plan.Text("old"), After: plan.Text("new")},
 		{Path: []string{"metadata", "labels", "enforce"}, After: plan.Text("new")},
 	} {
-		step, _ := plan.PatchStep(plan.Object{APIVersion: "v1", Kind: "Namespace", Resource: "namespaces", Name: "shop", UID: "u1", Fields: []plan.Field{f}, Rehearse: f.Before == nil}, f.Path[2], "why")
+		step, _ := plan.PatchStep(plan.Object{APIVersion: "v1", Kind: "Namespace", Resource: "namespaces", Name: "shop", UID: "u1", Fields: []plan.Field{f}, Rehearse: f.Before == nil, Heard: []string{"no owner is named"}}, f.Path[2], "why")
 		made.Add(step)
 	}
 	return made
@@ -240,6 +249,10 @@ func TestPatchRefused(t *testing.T) {
 		resumed bool // the next run finishes it
 	}{
 		"warned of":           {func(s *apiServer) { s.warns = []string{"pod x is forbidden"} }, journal.Failed, "the API server warns: pod x is forbidden", "map[team:a warn:new]", false},
+		"heard of any":        {func(s *apiServer) { s.warns = []string{"no owner is named"} }, journal.Done, "", patched, false},
+		"heard and new":       {func(s *apiServer) { s.warns = []string{"no owner is named", "pod x is forbidden"} }, journal.Failed, "warns: pod x is forbidden;", "map[team:a warn:new]", false},
+		"not seen any more":   {func(s *apiServer) { s.blind = true }, "", "its effect could not be seen: connection refused", "map[team:a warn:new]", true},
+		"refused":             {func(s *apiServer) { s.answers = fmt.Errorf("%w: quota", execute.ErrRefused) }, journal.Failed, "refused it: quota", "map[team:a warn:old]", false},
 		"an answer lost":      {func(s *apiServer) { s.lose = true }, journal.Done, "", patched, false},
 		"a change lost":       {func(s *apiServer) { s.deaf = 1 }, "", "it may have been done", "map[team:a warn:old]", true},
 		"changed before":      {func(s *apiServer) { s.labels["warn"] = "mine" }, journal.Failed, "changed since the plan was made", "map[team:a warn:mine]", false},
@@ -262,6 +275,7 @@ func TestPatchRefused(t *testing.T) {
 			if !c.resumed {
 				return
 			}
+			p.blind = false
 			if out, _, err := p.do(plan.Plan{}); err != nil || out.Result != journal.Done {
 				t.Errorf("the next run: %+v, %v", out, err)
 			}

@@ -94,6 +94,8 @@ func tried(cut journal.Plan, number int) (journal.Try, bool) {
 func (r *Runner) resumeStep(ctx context.Context, p plan.Plan, s plan.Step, changes []journal.File) ending {
 	r.tell(s, "", "")
 	r.tell(s, "", "finishing what was cut off")
+	r.resuming = true
+	defer func() { r.resuming = false }()
 	for _, c := range changes {
 		now, err := r.Hands.Digest(ctx, c.Path)
 		if err != nil {

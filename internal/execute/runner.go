@@ -44,6 +44,9 @@ type Runner struct {
 	// AnyClock: the clock is believed whatever speaks against it.
 	AnyClock bool
 
+	// resuming: a step is being finished that an earlier run may have done.
+	resuming bool
+
 	// last is the look that proved the last step: what the next one begins
 	// with.
 	last *plan.Seen
@@ -365,10 +368,11 @@ func (r *Runner) finish(ctx context.Context, s plan.Step, changes []journal.File
 		return ending{err: interrupted("while proving", s, ctx.Err())}
 	case crossed(s):
 		return ending{proof: p.why, err: fmt.Errorf("step %d (%s): %s. %s; the next run looks again", s.Number, s.Title, p.why, held(s))}
+	case p.answer == plan.Unknown && s.Bridge == nil && (len(changes) > 0 || s.Object != nil):
+		// A change of an object that was closed as failed would not be undone.
+		return ending{proof: p.why, err: fmt.Errorf("step %d (%s) was done, and its effect could not be seen: %s; the next run looks again", s.Number, s.Title, p.why)}
 	case len(changes) == 0:
 		return ending{result: journal.Failed, proof: p.why, unknown: p.answer == plan.Unknown, err: fmt.Errorf("step %d (%s) could not be proven: %s", s.Number, s.Title, p.why)}
-	case p.answer == plan.Unknown && s.Bridge == nil:
-		return ending{proof: p.why, err: fmt.Errorf("step %d (%s) was done, and its effect could not be seen: %s; the next run looks again", s.Number, s.Title, p.why)}
 	}
 	err := fmt.Errorf("step %d (%s) did not have its effect: %s%s", s.Number, s.Title, p.why, instead(s))
 	if end, over := r.ended(ctx, changes); over {

@@ -90,19 +90,14 @@ func (o *changeOptions) open(s Streams, purpose string) (*bench, error) {
 
 // propose shows a plan, asks, and does it.
 func (o *changeOptions) propose(ctx context.Context, b *bench, p plan.Plan) error {
-	if err := o.render(b.streams, p); err != nil {
+	if todo, err := o.show(b.streams, p); err != nil || !todo {
 		return err
-	}
-	if o.dryRun || len(p.Steps) == 0 {
-		return nil
 	}
 	if err := b.Ready(p); err != nil {
 		return err
 	}
-	if !o.yes {
-		if err := ask(ctx, b.streams); err != nil {
-			return err
-		}
+	if err := o.agreed(ctx, b.streams); err != nil {
+		return err
 	}
 	if err := b.Disk.MakeDir(b.State); err != nil { // also says who else may write there
 		return err
@@ -112,13 +107,27 @@ func (o *changeOptions) propose(ctx context.Context, b *bench, p plan.Plan) erro
 			return fmt.Errorf("nothing was done: %w", err)
 		}
 	}
-	t := b.teller()
-	out, err := b.Do(ctx, p, t.progress)
-	t.waiting.end()
-	if err == nil && out.Result == journal.Done && o.last != nil {
-		err = o.last(ctx)
+	return b.teller().run(ctx, func(tell func(execute.Event)) (execute.Outcome, error) {
+		out, err := b.Do(ctx, p, tell)
+		if err == nil && out.Result == journal.Done && o.last != nil {
+			err = o.last(ctx)
+		}
+		return out, err
+	})
+}
+
+// show shows a plan, and says whether there is anything to do of it.
+func (o *changeOptions) show(s Streams, p plan.Plan) (todo bool, err error) {
+	err = o.render(s, p)
+	return !o.dryRun && len(p.Steps) > 0, err
+}
+
+// agreed asks, unless it was said before.
+func (o *changeOptions) agreed(ctx context.Context, s Streams) error {
+	if o.yes {
+		return nil
 	}
-	return b.teller().conclude(ctx, out, err)
+	return ask(ctx, s)
 }
 
 func (o *changeOptions) render(s Streams, p plan.Plan) error {
@@ -255,14 +264,24 @@ func (b *teller) congratulate(out execute.Outcome, done int) {
 
 // finishFirst finishes what an earlier run left, before anything new is done.
 func (o *changeOptions) finishFirst(ctx context.Context, b *bench) error {
-	for _, cut := range b.Journal.Unfinished() {
+	return b.teller().finish(ctx, b.Journal.Unfinished(), b.Finish)
+}
+
+// finish finishes plans that were cut off.
+func (b *teller) finish(ctx context.Context, cuts []journal.Plan, finish func(context.Context, journal.Plan, func(execute.Event)) (execute.Outcome, error)) error {
+	for _, cut := range cuts {
 		fmt.Fprintf(b.streams.Err, "finishing the plan %s, which was cut off\n", cut.ID)
-		t := b.teller()
-		out, err := b.Finish(ctx, cut, t.progress)
-		t.waiting.end()
-		if err := t.conclude(ctx, out, err); err != nil {
+		err := b.run(ctx, func(tell func(execute.Event)) (execute.Outcome, error) { return finish(ctx, cut, tell) })
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// run tells what becomes of a plan while it is done, and concludes it.
+func (b *teller) run(ctx context.Context, do func(tell func(execute.Event)) (execute.Outcome, error)) error {
+	out, err := do(b.progress)
+	b.waiting.end()
+	return b.conclude(ctx, out, err)
 }

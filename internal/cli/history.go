@@ -122,7 +122,7 @@ func (o *changeOptions) clusterJournal(s Streams) (*clusterBench, error) {
 }
 
 func newUndo(s Streams) *cobra.Command {
-	o := &changeOptions{}
+	o := &prepareOptions{}
 	cmd := &cobra.Command{
 		Use: "undo PLAN", GroupID: "keep", Short: "One change from the history", Args: cobra.ExactArgs(1),
 		Long: `Puts back what a plan has replaced, with the mode and owner of before, and
@@ -130,15 +130,21 @@ restarts what has to take it up. It is refused where a file was changed since by
 something else, and where a certificate of before has ended meanwhile.
 
 What was prepared in a cluster before an upgrade is changed back there, where
-nobody has changed it since.`,
+nobody has changed it since, with the kubeconfig and the context of then, or
+--kubeconfig and --context where others lead to that cluster now.`,
 		ValidArgsFunction: o.completePlans(s),
 		RunE:              func(cmd *cobra.Command, args []string) error { return o.undo(cmd.Context(), s, args[0]) },
 	}
 	o.addFlags(cmd)
+	f := cmd.Flags()
+	f.StringVar(&o.context, "context", "", "the `context` that leads to the cluster of the plan (default: that of then)")
+	f.StringVar(&o.kubeconfig, "kubeconfig", "", "the kubeconfig `file` that leads to the cluster of the plan (default: that of then)")
+	_ = cmd.MarkFlagFilename("kubeconfig")
+	_ = cmd.RegisterFlagCompletionFunc("context", cobra.NoFileCompletions)
 	return cmd
 }
 
-func (o *changeOptions) undo(ctx context.Context, s Streams, id string) error {
+func (o *prepareOptions) undo(ctx context.Context, s Streams, id string) error {
 	if c, err := o.clusterJournal(s); err == nil {
 		_, of, err := c.Find(id)
 		c.Close()
@@ -146,7 +152,7 @@ func (o *changeOptions) undo(ctx context.Context, s Streams, id string) error {
 			return o.undoInCluster(ctx, s, of)
 		}
 	}
-	b, err := o.begin(ctx, s, "undo "+id)
+	b, err := o.changeOptions.begin(ctx, s, "undo "+id)
 	if err != nil {
 		return err
 	}
@@ -172,22 +178,28 @@ func (o *changeOptions) undo(ctx context.Context, s Streams, id string) error {
 	if err != nil {
 		return err
 	}
-	return o.propose(ctx, b, todo)
+	return o.changeOptions.propose(ctx, b, todo)
 }
 
-func (o *changeOptions) undoInCluster(ctx context.Context, s Streams, of plan.Plan) error {
-	po := &prepareOptions{changeOptions: *o}
+func (o *prepareOptions) undoInCluster(ctx context.Context, s Streams, of plan.Plan) error {
 	if o.state != workbench.DefaultState {
-		po.where = o.state
+		o.where = o.state
 	}
-	b, err := po.begin(ctx, s, "undo "+of.ID, kube.Context{Kubeconfig: of.Cluster.Kubeconfig, Name: of.Cluster.Context})
+	at := kube.Context{Kubeconfig: of.Cluster.Kubeconfig, Name: of.Cluster.Context}
+	if o.kubeconfig != "" || o.context != "" {
+		var err error
+		if at, err = o.at(); err != nil {
+			return err
+		}
+	}
+	b, err := o.begin(ctx, s, "undo "+of.ID, at)
 	if err != nil {
 		return err
 	}
 	defer b.Close()
-	todo, err := b.Undo(ctx, of.ID)
+	todo, err := b.Undo(ctx, of.ID, at)
 	if err != nil {
 		return err
 	}
-	return po.propose(ctx, b, todo)
+	return o.propose(ctx, b, todo)
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"perennial.dev/perennial/internal/execute"
 	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/kube"
 	"perennial.dev/perennial/internal/plan"
@@ -159,16 +160,7 @@ func (b *clusterBench) finishFirst(ctx context.Context, at kube.Context) error {
 	for _, p := range elsewhere {
 		complain(b.streams, "", fmt.Sprintf("the plan %s was cut off in the cluster of %s: what is prepared there next finishes it", p.ID, p.Cluster.Server))
 	}
-	for _, cut := range here {
-		fmt.Fprintf(b.streams.Err, "finishing the plan %s, which was cut off\n", cut.ID)
-		t := b.teller()
-		out, err := b.Finish(ctx, cut, t.progress)
-		t.waiting.end()
-		if err := t.conclude(ctx, out, err); err != nil {
-			return err
-		}
-	}
-	return nil
+	return b.teller().finish(ctx, here, b.Finish)
 }
 
 // teller tells of plans as on a node.
@@ -181,21 +173,13 @@ func (b *clusterBench) undoable(id string) bool {
 
 // propose shows a plan, asks, and does it.
 func (o *prepareOptions) propose(ctx context.Context, b *clusterBench, p plan.Plan) error {
-	if err := o.render(b.streams, p); err != nil {
+	if todo, err := o.show(b.streams, p); err != nil || !todo {
 		return err
 	}
-	if o.dryRun || len(p.Steps) == 0 {
-		return nil
+	if err := o.agreed(ctx, b.streams); err != nil {
+		return err
 	}
-	if !o.yes {
-		if err := ask(ctx, b.streams); err != nil {
-			return err
-		}
-	}
-	t := b.teller()
-	out, err := b.Do(ctx, p, t.progress)
-	t.waiting.end()
-	return t.conclude(ctx, out, err)
+	return b.teller().run(ctx, func(tell func(execute.Event)) (execute.Outcome, error) { return b.Do(ctx, p, tell) })
 }
 
 type podSecurityOptions struct {
@@ -253,7 +237,7 @@ func (o *podSecurityOptions) run(ctx context.Context, s Streams, names []string)
 		return usageError{fmt.Errorf("reading --level: %q is no level: privileged, baseline, restricted", fact.Text(o.level))}
 	}
 	if o.patches != "" {
-		if what.Patch, err = prepare.PatchFiles(o.patches); err != nil {
+		if what.Patches, err = prepare.NewFolder(o.patches); err != nil {
 			return err
 		}
 	}
@@ -351,7 +335,11 @@ func (o *prepareOptions) volumes(ctx context.Context, s Streams, dir string) err
 		return err
 	}
 	at.Plugins = pluginPolicy(s)
-	w, err := prepare.WriteVolumes(ctx, prepare.Volumes{At: at, Rules: k.rules, To: to, Version: version(), Dir: dir})
+	into, err := prepare.NewFolder(dir)
+	if err != nil {
+		return err
+	}
+	w, err := prepare.WriteVolumes(ctx, prepare.Volumes{At: at, Rules: k.rules, To: to, Version: version(), Into: into})
 	if err != nil {
 		return err
 	}

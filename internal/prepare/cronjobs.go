@@ -55,7 +55,7 @@ func (b *Bench) PlanCronJobs(ctx context.Context, o CronJobs) (plan.Plan, error)
 		return plan.Plan{}, err
 	}
 	note := ""
-	if slices.ContainsFunc(all, workload.Cron.NeedsZone) {
+	if o.Controller != "" || slices.ContainsFunc(all, workload.Cron.NeedsZone) {
 		if options.Controller, note, err = o.controller(ctx, client, all); err != nil && o.Zone == "" {
 			return plan.Plan{}, err
 		} else if err != nil {
@@ -148,6 +148,8 @@ func controllerPods(ctx context.Context, client *kube.Client) (name, why string,
 		return nil
 	})
 	switch {
+	case errors.Is(err, kube.ErrForbidden):
+		return "", "", hint(err)
 	case err != nil:
 		return "", "", err
 	case len(zones) == 0:

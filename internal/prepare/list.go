@@ -15,6 +15,9 @@ import (
 	"perennial.dev/perennial/internal/workbench"
 )
 
+// rightsFile is where the rights of the preparations stand.
+const rightsFile = "docs/rights/prepare.yaml"
+
 // version is the minor of an API server.
 func version(ctx context.Context, c *kube.Client) (release.Minor, error) {
 	v, err := c.Version(ctx)
@@ -69,7 +72,7 @@ func (l listing) each(ctx context.Context, see func(fact.Object) error, kinds ..
 			return nil
 		})
 		if errors.Is(err, kube.ErrForbidden) {
-			err = workbench.Hint(err, "what it has to list stands in docs/rights/cluster-reader.yaml")
+			err = workbench.Hint(err, "what it has to list stands in "+rightsFile)
 		}
 		if err != nil {
 			return err

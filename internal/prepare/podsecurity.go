@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -26,9 +27,9 @@ type PodSecurity struct {
 	Pin   string        // "v1.25" or "latest"; empty: the target
 	Level string        // what is audited and warned of; empty: what passes, and baseline at least
 	Named []string
-	// Patch writes the patch by which a template says what a PodSecurityPolicy
-	// puts into its pods, and returns the file's path; nil: nobody wants files.
-	Patch func(workload.Mutation) (string, error)
+	// Patches is for the patches by which templates say what a PodSecurityPolicy
+	// puts into their pods; nil: nobody wants files.
+	Patches *Folder
 }
 
 // PlanPodSecurity plans the labels of namespaces.
@@ -66,22 +67,16 @@ func (b *Bench) PlanPodSecurity(ctx context.Context, o PodSecurity) (plan.Plan, 
 	}
 	now := b.Now()
 	options := plan.LabelOptions{ID: workbench.PlanID(now), Now: now, Cluster: cluster, Version: o.Pin, Level: o.Level, Named: o.Named}
-	if err := acts(ctx, client, spaces); err != nil {
+	labelled, err := rehearseAll(ctx, client, options, spaces)
+	if err != nil {
 		return plan.Plan{}, err
 	}
-	var labelled []plan.Labelled
-	for _, s := range spaces {
-		one := plan.Labelled{Space: s}
-		if _, leave := options.Leaves(s); !leave {
-			if one, err = rehearse(ctx, client, options, s); err != nil {
-				return plan.Plan{}, err
-			}
-		}
-		labelled = append(labelled, one)
-	}
 	p := plan.Labels(labelled, options)
-	notes, err := o.policies(levels)
+	notes, files := o.policies(levels)
 	p.Notes = append(p.Notes, notes...)
+	if len(files) > 0 {
+		err = o.Patches.write(files)
+	}
 	return p, err
 }
 
@@ -98,63 +93,104 @@ func readLevels(ctx context.Context, client *kube.Client, o PodSecurity, from re
 	return levels, all.each(ctx, levels.See, append(append(kinds, makers...), "/Pod")...)
 }
 
-// policies tell of PodSecurityPolicies.
-func (o PodSecurity) policies(levels *workload.Levels) ([]plan.Note, error) {
+// policies tell of PodSecurityPolicies, and what the files of patches hold.
+func (o PodSecurity) policies(levels *workload.Levels) (notes []plan.Note, files map[string][]byte) {
 	changed := levels.Mutations()
 	if len(o.Named) > 0 {
 		changed = slices.DeleteFunc(changed, func(m workload.Mutation) bool { return !slices.Contains(o.Named, m.Namespace) })
 	}
-	if o.Patch == nil {
+	if o.Patches == nil {
 		return plan.PolicyNotes(levels.Admissions(), changed, nil), nil
 	}
-	files := map[string]string{}
-	name := func(m workload.Mutation) string { return m.Kind + "/" + m.Namespace + "/" + m.Name }
+	files = map[string][]byte{}
 	for _, m := range changed {
-		if m.Frozen {
-			continue
+		if !m.Frozen {
+			files[patchFile(m)] = append(slices.Clone(m.Patch), '\n')
 		}
-		file, err := o.Patch(m)
-		if err != nil {
-			return nil, err
-		}
-		files[name(m)] = file
 	}
-	return plan.PolicyNotes(levels.Admissions(), changed, func(m workload.Mutation) string { return files[name(m)] }), nil
+	return plan.PolicyNotes(levels.Admissions(), changed, func(m workload.Mutation) string { return filepath.Join(o.Patches.named, patchFile(m)) }), files
+}
+
+// patchFile is the name of the file of a patch. Of the three parts only the last
+// may hold a dot.
+func patchFile(m workload.Mutation) string {
+	return strings.ToLower(workload.FileName(m.Namespace+"."+m.Kind+"."+m.Name) + ".json")
+}
+
+// rehearseAll asks the API server what it would refuse in each namespace that is to
+// be labelled.
+func rehearseAll(ctx context.Context, client *kube.Client, o plan.LabelOptions, spaces []workload.Space) ([]plan.Labelled, error) {
+	var all []plan.Labelled
+	sure := false // that it does anything by labels
+	for _, s := range spaces {
+		one := plan.Labelled{Space: s}
+		if _, leave := o.Leaves(s); !leave {
+			var err error
+			if !sure {
+				sure, err = acts(ctx, client, s)
+			}
+			if one.Gone = err == nil && !sure; err == nil && sure {
+				one, err = rehearse(ctx, client, o, s)
+			}
+			if err != nil {
+				return nil, err
+			}
+		}
+		all = append(all, one)
+	}
+	return all, nil
 }
 
 // acts finds out whether the API server acts by the labels: one that does
 // refuses a level that there is not. A gate or a flag may have switched it off,
-// and then its dry run finds nothing wrong with anything.
-func acts(ctx context.Context, client *kube.Client, spaces []workload.Space) error {
-	if len(spaces) == 0 {
-		return nil
-	}
-	_, err := client.Patch(ctx, kube.Named{Resource: namespaces, ObjectName: spaces[0].Name},
-		fmt.Appendf(nil, `{"metadata":{"labels":{%q:"none-such"}}}`, workload.PodSecurityLabels[0]), true)
+// and then its dry run finds nothing wrong with anything. A namespace that is gone
+// tells nothing.
+func acts(ctx context.Context, client *kube.Client, s workload.Space) (bool, error) {
+	_, err := client.Patch(ctx, named(s.Name), fmt.Appendf(nil, `{"metadata":{"labels":{%q:"none-such"}}}`, workload.PodSecurityLabels[0]), true)
 	switch {
 	case kube.Invalid(err):
-		return nil
+		return true, nil
+	case kube.NotFound(err):
+		return false, nil
 	case errors.Is(err, kube.ErrForbidden):
-		return workbench.Hint(fmt.Errorf("asking for a dry run of a label: %w", err), "a plan needs the right to patch namespaces, since the API server itself is asked what it would refuse")
+		return false, workbench.Hint(fmt.Errorf("asking for a dry run of a label: %w", err), "a plan needs the right to patch namespaces, since the API server itself is asked what it would refuse: "+rightsFile)
 	case err != nil:
-		return err
+		return false, err
 	}
-	return fmt.Errorf("asking the API server at %s for a dry run of a label: it takes a level that there is not, so its Pod Security admission is switched off (--disable-admission-plugins, or the gate PodSecurity) and labels would do nothing", client.Server())
+	return false, fmt.Errorf("asking the API server at %s for a dry run of a label: it takes a level that there is not, so its Pod Security admission is switched off (--disable-admission-plugins, or the gate PodSecurity) and labels would do nothing", client.Server())
+}
+
+func named(namespace string) kube.Named {
+	return kube.Named{Resource: namespaces, ObjectName: namespace}
 }
 
 // rehearse asks the API server for a dry run of the strictest level that passes,
-// and of the ones below where it warns.
+// and of the ones below where it warns. What it warns of when nothing is changed is
+// somebody else's concern: a policy that wants an owner named, for one.
 func rehearse(ctx context.Context, client *kube.Client, o plan.LabelOptions, s workload.Space) (plan.Labelled, error) {
 	one := plan.Labelled{Space: s}
 	for _, level := range []string{"restricted", "baseline"} {
 		if workload.Stricter(level, one.Level) {
 			continue
 		}
-		warnings, err := try(ctx, client, o.Enforce(s, level))
-		if err != nil {
+		object := o.Enforce(s, level)
+		warnings, err := try(ctx, client, object)
+		if err == nil && len(warnings) > 0 && one.Heard == nil {
+			object.Fields = nil
+			one.Heard, err = try(ctx, client, object)
+		}
+		switch {
+		case errors.Is(err, errGone), kube.NotFound(err):
+			one.Gone = true
+			return one, nil
+		case kube.Refused(err) && !errors.Is(err, kube.ErrForbidden):
+			one.Denied = err.Error()
+			return one, nil
+		case err != nil:
 			return one, err
 		}
-		if len(warnings) == 0 {
+		object.Heard = one.Heard
+		if warnings = object.Unheard(warnings); len(warnings) == 0 {
 			return one, nil
 		}
 		if one.Exempt = slices.ContainsFunc(warnings, func(w string) bool { return strings.Contains(w, "is exempt from Pod Security") }); one.Exempt {
@@ -168,28 +204,36 @@ func rehearse(ctx context.Context, client *kube.Client, o plan.LabelOptions, s w
 	return one, nil
 }
 
-// try asks for a dry run of a change, in the version of now.
-func try(ctx context.Context, client *kube.Client, object plan.Object) ([]string, error) {
-	for {
-		at := kube.Named{Resource: namespaces, ObjectName: object.Name}
-		content, err := client.Object(ctx, at)
+// errGone is a namespace that was deleted meanwhile.
+var errGone = errors.New("it is not there any more")
+
+// tries is how often a namespace that is changed all the time is tried.
+const tries = 10
+
+// try asks for a dry run of a change, in the version of now. One without fields
+// changes nothing.
+func try(ctx context.Context, client *kube.Client, object plan.Object) (warnings []string, err error) {
+	for range tries {
+		content, err := client.Object(ctx, named(object.Name))
 		if err != nil {
 			return nil, err
 		}
 		is, version, why := object.Stands(content)
-		switch is {
-		case plan.AsAfter:
-			return nil, nil
-		case plan.Gone, plan.Changed:
+		switch {
+		case is == plan.Gone:
+			return nil, fmt.Errorf("preparing Pod Security: namespace %s: %w", fact.Text(object.Name), errGone)
+		case is == plan.Changed:
 			return nil, fmt.Errorf("preparing Pod Security: the %s was changed just now: %s", object, why)
+		case is == plan.AsAfter && len(object.Fields) > 0:
+			return nil, nil
 		}
 		patch, err := object.Merge(version)
 		if err != nil {
 			return nil, err
 		}
-		warnings, err := client.Patch(ctx, at, patch, true)
-		if !kube.Conflict(err) {
+		if warnings, err = client.Patch(ctx, named(object.Name), patch, true); !kube.Conflict(err) {
 			return warnings, err
 		}
 	}
+	return nil, fmt.Errorf("preparing Pod Security: the %s is changed all the time, and was in each of %d tries", object, tries)
 }

@@ -33,6 +33,8 @@ func newAgent(s Streams) *cobra.Command {
 		Use: "agent", GroupID: "unattended", Short: "Keeps one node alive, for years",
 		Long: `Looks, judges, waits for the turn of what is due, changes it, and tells. Until its
 settings say act: true it changes nothing. It works with the API away.`,
+		Args: knownCommand,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(newAgentRun(s), newAgentStatus(s), newAgentApprove(s), newAgentResume(s), newAgentFinish(s), newAgentConfig(s), newAgentInstall(s), newAgentUninstall(s))
 	return cmd
@@ -53,11 +55,7 @@ func (o *agentOptions) machine(s Streams) (*agent.Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	cal, err := (&lookOptions{}).calendar()
-	if err != nil {
-		return nil, err
-	}
-	m := &agent.Machine{Scope: scope, Lock: o.lock, Config: DefaultConfig, Version: Version, Tool: tool(), Calendar: cal, Now: s.Now}
+	m := &agent.Machine{Scope: scope, Lock: o.lock, Config: DefaultConfig, Version: Version, Tool: tool(), Now: s.Now}
 	if o.config != "" {
 		m.Config, m.Needed = o.config, true
 	}
@@ -73,7 +71,7 @@ func (o *agentOptions) machine(s Streams) (*agent.Machine, error) {
 }
 
 func newAgentStatus(s Streams) *cobra.Command {
-	o, output := &agentOptions{}, "table"
+	o, output := &agentOptions{}, ""
 	cmd := &cobra.Command{
 		Use: "status", Short: "What the agent does next, and when, and why not now", Args: cobra.NoArgs,
 		Long: `Shows what the agent wrote after its last look: what it does next and when, what
@@ -83,7 +81,7 @@ long.`,
 		RunE: func(*cobra.Command, []string) error { return o.status(s, output) },
 	}
 	o.addFlags(cmd)
-	cmd.Flags().StringVarP(&output, "output", "o", output, "`format`: table, json, yaml")
+	addDocumentFormat(cmd, &output)
 	return cmd
 }
 

@@ -242,7 +242,7 @@ func TestCreateSaysWhatIsInTheWay(t *testing.T) {
 		"no CRIU":               {hasOne, answer(500, "criu binary not found"), []string{"--yes"}, 1, 1, []string{"install CRIU 3.16"}},
 		"the kubelet refuses":   {hasOne, answer(403, "Forbidden (user=kube-apiserver-kubelet-client)"), []string{"--yes"}, 1, 1, []string{"create nodes/checkpoint"}},
 		"several that run":      {hasOne + "," + strings.Replace(hasOne, "app", "log", 1), fine, []string{"--yes"}, 2, 0, []string{"several of its containers run", "-c: app, log"}},
-		"one of several":        {hasOne + "," + strings.Replace(hasOne, "app", "log", 1), fine, []string{"--yes", "-c", "app"}, 0, 1, nil},
+		"one of several":        {hasOne + "," + strings.Replace(hasOne, "app", "log", 1), fine, []string{"--yes", "-c", "app", "--timeout", "5m"}, 0, 1, nil},
 		"no such container":     {hasOne, fine, []string{"--yes", "-c", "none"}, 1, 0, []string{`it has no container "none"`, "it has app"}},
 		"one that does not run": {hasOne + "," + hadOne, fine, []string{"--yes", "-c", "old"}, 1, 0, []string{"does not run"}},
 		"none that runs":        {hadOne, fine, []string{"--yes"}, 1, 0, []string{"none of its containers runs"}},

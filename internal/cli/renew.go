@@ -50,7 +50,7 @@ for, and puts it in place. That the old certificate has ended does not matter.`,
   sudo perennial renew apiserver etcd-server
   sudo perennial renew --all --yes
   sudo perennial renew --create scheduler.conf
-  sudo perennial renew --csr-dir /root/requests`,
+  sudo mkdir -m 700 /root/requests && sudo perennial renew --csr-dir /root/requests`,
 		ValidArgsFunction: o.completeNames(s),
 		RunE:              func(cmd *cobra.Command, args []string) error { return o.run(cmd.Context(), s, args) },
 	}

@@ -207,5 +207,5 @@ chmod 600 /var/lib/kubelet/checkpoints/*.tar
 du -sh /var/lib/kubelet/checkpoints && ls -lt /var/lib/kubelet/checkpoints/`,
 		`# nothing removes them by itself; keep what is still needed elsewhere, then
 rm /var/lib/kubelet/checkpoints/checkpoint-NAME.tar`,
-		"sudo perennial checkpoint prune"},
+		"sudo perennial checkpoint prune --max-share 5%"},
 }

@@ -25,11 +25,11 @@ kubectl get storageclasses`,
 kubectl -n NAMESPACE scale deployment NAME --replicas=0
 kubectl -n NAMESPACE run copy --image=busybox --restart=Never --overrides='{"spec":{"containers":[{"name":"copy","image":"busybox","command":["cp","-a","/old/.","/new/"],"volumeMounts":[{"name":"old","mountPath":"/old"},{"name":"new","mountPath":"/new"}]}],"volumes":[{"name":"old","persistentVolumeClaim":{"claimName":"OLD"}},{"name":"new","persistentVolumeClaim":{"claimName":"NEW"}}]}}'
 kubectl -n NAMESPACE wait --for=jsonpath='{.status.phase}'=Succeeded pod/copy --timeout=1h
-# then name the new claim in the workload, and start it again`, "perennial prepare volumes"},
+# then name the new claim in the workload, and start it again`, "perennial prepare volumes volumes   # a new directory"},
 	{VolumeDriverMissing, `kubectl get csidrivers
 kubectl get csinodes -o custom-columns=NODE:.metadata.name,DRIVERS:.spec.drivers[*].name`,
 		`# install the driver as its vendor says, then look whether it is on every node
-kubectl get csinodes -o custom-columns=NODE:.metadata.name,DRIVERS:.spec.drivers[*].name`, "perennial prepare volumes"},
+kubectl get csinodes -o custom-columns=NODE:.metadata.name,DRIVERS:.spec.drivers[*].name`, "perennial prepare volumes volumes   # a new directory"},
 	{PodSecurityDrift, seeLevels,
 		`kubectl label --overwrite namespace NAME pod-security.kubernetes.io/enforce-version=v1.N
 # then change the workloads, and lift the version again`, preparePodSecurity},

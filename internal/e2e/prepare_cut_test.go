@@ -19,6 +19,26 @@ import (
 	"perennial.dev/perennial/internal/workload"
 )
 
+// twoNamespaces have a template each that passes baseline.
+const twoNamespaces = `apiVersion: v1
+kind: Namespace
+metadata: {name: one}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: two}
+---
+apiVersion: v1
+kind: PodTemplate
+metadata: {name: t, namespace: one}
+template: {spec: {containers: [{name: c, image: x}]}}
+---
+apiVersion: v1
+kind: PodTemplate
+metadata: {name: t, namespace: two}
+template: {spec: {containers: [{name: c, image: x}]}}
+`
+
 // TestPrepareCutOff kills perennial in each step of a plan; the next run finishes
 // it, but for what somebody has changed meanwhile.
 func TestPrepareCutOff(t *testing.T) {
@@ -28,10 +48,7 @@ func TestPrepareCutOff(t *testing.T) {
 		}
 		t.Run(version, func(t *testing.T) {
 			p := up(t, version)
-			for _, name := range []string{"one", "two"} {
-				p.Apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: " + name + "}\n")
-				p.Apply("apiVersion: v1\nkind: PodTemplate\nmetadata: {name: t, namespace: " + name + "}\ntemplate: {spec: {containers: [{name: c, image: x}]}}\n")
-			}
+			p.Apply(twoNamespaces)
 			before, finished := p.securityLabels(), 0
 			for step := 1; step <= 4; step++ {
 				state := t.TempDir()
@@ -54,10 +71,16 @@ func TestPrepareCutOff(t *testing.T) {
 	}
 }
 
-// killed runs a preparation and kills it when it tells of a step.
+// killed runs a preparation and kills it when it tells of a step. The kubeconfig
+// with which it ran is gone afterwards.
 func (p *plane) killed(state string, step int) {
 	p.Helper()
-	cmd := exec.Command(os.Getenv("PERENNIAL_BIN"), "prepare", "podsecurity", "--yes", "--kubeconfig", filepath.Join(p.KubernetesDir, "admin.conf"), "--state", state)
+	conf := filepath.Join(p.TempDir(), "then.conf")
+	if err := os.WriteFile(conf, p.Read("admin.conf"), 0o600); err != nil {
+		p.Fatal(err)
+	}
+	defer os.Remove(conf)
+	cmd := exec.Command(os.Getenv("PERENNIAL_BIN"), "prepare", "podsecurity", "--yes", "--kubeconfig", conf, "--state", state)
 	errs, err := cmd.StderrPipe()
 	if err != nil {
 		p.Fatal(err)
@@ -103,7 +126,7 @@ func (p *plane) undoAll(state string) {
 		p.Fatalf("the history has no plan that was done:\n%s", out)
 	}
 	for _, found := range plans {
-		p.undoes(state, found[1], 0)
+		p.undoesHere(state, found[1], 0)
 	}
 }
 

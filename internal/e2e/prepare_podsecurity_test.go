@@ -21,23 +21,7 @@ import (
 
 // Three policies: one that allows everything, one that mutates, one in between;
 // and for each a namespace whose service accounts may use it.
-const threePolicies = `apiVersion: policy/v1beta1
-kind: PodSecurityPolicy
-metadata: {name: everything}
-spec:
-  privileged: true
-  allowPrivilegeEscalation: true
-  allowedCapabilities: ['*']
-  volumes: ['*']
-  hostNetwork: true
-  hostIPC: true
-  hostPID: true
-  hostPorts: [{min: 0, max: 65535}]
-  runAsUser: {rule: RunAsAny}
-  seLinux: {rule: RunAsAny}
-  supplementalGroups: {rule: RunAsAny}
-  fsGroup: {rule: RunAsAny}
----
+const threePolicies = everythingPolicy + `---
 apiVersion: policy/v1beta1
 kind: PodSecurityPolicy
 metadata:
@@ -240,9 +224,21 @@ func (p *plane) planned(errs string) string {
 	return found[1]
 }
 
+// undoes takes a plan back as it was done; undoesHere as the control plane's
+// administrator.
 func (p *plane) undoes(state, id string, code int) string {
 	p.Helper()
-	_, errs, got := p.perennial("undo", id, "--yes", "--state", state)
+	return p.undo(code, id, "--state", state)
+}
+
+func (p *plane) undoesHere(state, id string, code int) string {
+	p.Helper()
+	return p.undo(code, id, "--state", state, "--kubeconfig", filepath.Join(p.KubernetesDir, "admin.conf"))
+}
+
+func (p *plane) undo(code int, id string, args ...string) string {
+	p.Helper()
+	_, errs, got := p.perennial(append([]string{"undo", id, "--yes"}, args...)...)
 	if got != code {
 		p.Fatalf("perennial undo %s: exit code %d, want %d\n%s", id, got, code, errs)
 	}

@@ -34,10 +34,7 @@ func TestPrepareFindsOut(t *testing.T) {
 		}
 		t.Run(version, func(t *testing.T) {
 			p := up(t, version)
-			for _, name := range []string{"one", "two"} {
-				p.Apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: " + name + "}\n")
-				p.Apply("apiVersion: v1\nkind: PodTemplate\nmetadata: {name: t, namespace: " + name + "}\ntemplate: {spec: {containers: [{name: c, image: x}]}}\n")
-			}
+			p.Apply(twoNamespaces)
 			before := p.securityLabels()
 			state := t.TempDir()
 			p.write(map[string]string{"admission.yaml": exemptOne})

@@ -5,7 +5,9 @@
 package e2e
 
 import (
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -47,6 +49,21 @@ apiVersion: v1
 kind: PodTemplate
 metadata: {name: inline, namespace: default}
 template: {spec: {volumes: [{name: cache, gcePersistentDisk: {pdName: disk-1}}], containers: [{name: c, image: x}]}}
+---
+apiVersion: v1
+kind: PodTemplate
+metadata: {name: other, namespace: default}
+template: {spec: {volumes: [{name: cache, gcePersistentDisk: {pdName: disk-3}}], containers: [{name: c, image: x}]}}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: inline, namespace: default}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: inline}}
+  template:
+    metadata: {labels: {app: inline}}
+    spec: {volumes: [{name: cache, gcePersistentDisk: {pdName: disk-2}}], containers: [{name: c, image: x}]}
 `
 
 // CronJobs get a time zone and lose it again; volumes become files that a real
@@ -61,6 +78,7 @@ func TestPrepare(t *testing.T) {
 			p.Apply(prepared)
 			p.zones()
 			p.volumes()
+			p.cutOff()
 		})
 	}
 }
@@ -125,7 +143,7 @@ func (p *plane) volumes() {
 	p.Helper()
 	dir := filepath.Join(p.TempDir(), "vols")
 	out, errs, code := p.perennial("prepare", "volumes", dir, "--kubeconfig", filepath.Join(p.KubernetesDir, "admin.conf"))
-	if code != 0 || !strings.Contains(out, "4 uses of in-tree volumes; 1 of them nothing translates") {
+	if code != 0 || !strings.Contains(out, "6 uses of in-tree volumes; 1 of them nothing translates") {
 		p.Fatalf("exit code %d\n%s%s", code, out, errs)
 	}
 	order, err := os.ReadFile(filepath.Join(dir, prepare.OrderFile))
@@ -142,7 +160,10 @@ func (p *plane) volumes() {
 			p.Fatal(out)
 		}
 	}
-	for _, file := range []string{"persistentvolumes/data.yaml", "storageclasses/fast.yaml", "inline/default-inline-cache.yaml"} {
+	for _, file := range []string{
+		"persistentvolumes/data.yaml", "storageclasses/fast.yaml",
+		"inline/default-inline-cache.yaml", "inline/default-inline-cache-deployment.yaml", "inline/default-other-cache.yaml",
+	} {
 		if out, ok := p.Kubectl("create", "-f", filepath.Join(dir, file)); !ok {
 			p.Errorf("the API server does not take %s: %s", file, out)
 		}
@@ -151,4 +172,70 @@ func (p *plane) volumes() {
 	if got != "ebs.csi.aws.com pd.csi.storage.gke.io" {
 		p.Errorf("the drivers are %q", got)
 	}
+	// Each is for a claim of its own.
+	got, _ = p.Kubectl("get", "pv", "default-inline-cache", "default-inline-cache-deployment", "default-other-cache", "-o", "jsonpath={.items[*].spec.claimRef.name}")
+	if got != "inline-cache inline-cache-deployment other-cache" {
+		p.Errorf("the claims are %q", got)
+	}
+}
+
+// cutOff kills perennial while it writes many files: there is nothing where they are
+// to be, and the next run leaves all of them and nothing else.
+func (p *plane) cutOff() {
+	p.Helper()
+	const many = 400
+	var volumes strings.Builder
+	for i := range many {
+		fmt.Fprintf(&volumes, "---\napiVersion: v1\nkind: PersistentVolume\nmetadata: {name: many-%d}\nspec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], awsElasticBlockStore: {volumeID: vol-%d}}\n", i, i)
+	}
+	p.Apply(volumes.String())
+	dir := filepath.Join(p.TempDir(), "vols")
+	args := []string{"prepare", "volumes", dir, "--kubeconfig", filepath.Join(p.KubernetesDir, "admin.conf")}
+	written := func(at string) int {
+		files, err := filepath.Glob(filepath.Join(at, "persistentvolumes", "many-*.yaml"))
+		if err != nil {
+			p.Fatal(err)
+		}
+		return len(files)
+	}
+	beside := filepath.Join(filepath.Dir(dir), ".perennial-vols")
+	for _, files := range []int{1, 50, 200} {
+		for try := 1; !p.killedAt(func() bool { return written(beside) >= files }, args...); try++ {
+			if err := os.RemoveAll(dir); err != nil || try == 20 {
+				p.Fatalf("it has ended before it was killed, %d times: %v", try, err)
+			}
+		}
+		if entries, err := os.ReadDir(dir); err == nil {
+			p.Fatalf("killed with %d files or more, it holds %v", files, entries)
+		}
+		p.Logf("killed with %d of %d files", written(beside), many)
+	}
+	if out, errs, code := p.perennial(args...); code != 0 || written(dir) != many {
+		p.Fatalf("exit code %d, %d files\n%s%s", code, written(dir), out, errs)
+	}
+	if entries, err := os.ReadDir(filepath.Dir(dir)); err != nil || len(entries) != 1 {
+		p.Errorf("beside it: %v, %v", entries, err)
+	}
+}
+
+// killedAt runs perennial and kills it as soon as something is so; not where it
+// ends before.
+func (p *plane) killedAt(so func() bool, args ...string) bool {
+	p.Helper()
+	cmd := exec.Command(os.Getenv("PERENNIAL_BIN"), args...)
+	if err := cmd.Start(); err != nil {
+		p.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	for ; !so(); time.Sleep(100 * time.Microsecond) {
+		select {
+		case <-ended:
+			return false
+		default:
+		}
+	}
+	_ = cmd.Process.Kill()
+	<-ended
+	return cmd.ProcessState.ExitCode() < 0
 }

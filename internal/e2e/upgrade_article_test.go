@@ -75,7 +75,8 @@ var articleNode = []string{
 	"cp1/kubelet-platform-cgroup CgroupTooOld",
 }
 
-const articlePolicies = `apiVersion: policy/v1beta1
+// everythingPolicy allows everything.
+const everythingPolicy = `apiVersion: policy/v1beta1
 kind: PodSecurityPolicy
 metadata: {name: everything}
 spec:
@@ -91,7 +92,9 @@ spec:
   seLinux: {rule: RunAsAny}
   supplementalGroups: {rule: RunAsAny}
   fsGroup: {rule: RunAsAny}
----
+`
+
+const articlePolicies = everythingPolicy + `---
 apiVersion: policy/v1beta1
 kind: PodSecurityPolicy
 metadata: {name: restricted}

@@ -3,85 +3,33 @@
 package browser
 
 import (
-	"archive/tar"
-	"bytes"
-	"compress/gzip"
-	"crypto/sha512"
-	"encoding/base64"
 	"errors"
-	"fmt"
-	"io"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"perennial.dev/perennial/hack/npm"
 )
 
-// axe-core, by the name, version and integrity under which npm knows it.
-const (
-	axeName      = "axe-core"
-	axeVersion   = "4.14.1"
-	axeIntegrity = "sha512-FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ=="
-)
-
-// axe is the checker's script, fetched once for this user. What cannot be fetched
-// is unavailable; what is another than it should be is an error.
-var axe = sync.OnceValues(func() (script string, err error) {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return "", unavailable{err}
+// axe is the checker's script, fetched once for this user.
+var axe = sync.OnceValues(func() (string, error) {
+	const script = "axe.min.js"
+	files, err := npm.Package{
+		Name: "axe-core", Version: "4.14.1",
+		Integrity: "sha512-FHfa+lmNjQZfJz1q8wKqIDwC6DExcHt/pkjNQb09a3NPjCKg2rhu5qb2S4r76ASyFNNtuFooJpZe37OgudVGtQ==",
+	}.Files(func(name string) bool { return name == script })
+	if err == nil && files[script] == nil {
+		err = errors.New("the package has no " + script)
 	}
-	dir := filepath.Join(cache, "perennial-browser")
-	archive := filepath.Join(dir, axeName+"-"+axeVersion+".tgz")
-	body, err := os.ReadFile(archive)
-	if errors.Is(err, os.ErrNotExist) {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return "", unavailable{err}
-		}
-		cmd := exec.Command("npm", "pack", axeName+"@"+axeVersion, "--silent", "--pack-destination", dir)
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return "", unavailable{fmt.Errorf("fetching %s through npm: %w: %s", axeName, err, last(out))}
-		}
-		body, err = os.ReadFile(archive)
-	}
-	if err != nil {
-		return "", unavailable{err}
-	}
-	sum := sha512.Sum512(body)
-	if got := "sha512-" + base64.StdEncoding.EncodeToString(sum[:]); got != axeIntegrity {
-		return "", fmt.Errorf("%s is not the one that these tests were written with: %s", archive, got)
-	}
-	return unpacked(body, "package/axe.min.js")
+	return string(files[script]), err
 })
-
-type unavailable struct{ error }
-
-func unpacked(archive []byte, name string) (string, error) {
-	z, err := gzip.NewReader(bytes.NewReader(archive))
-	if err != nil {
-		return "", err
-	}
-	for r := tar.NewReader(z); ; {
-		h, err := r.Next()
-		if err != nil {
-			return "", fmt.Errorf("looking for %s: %w", name, err)
-		}
-		if h.Name == name {
-			text, err := io.ReadAll(r)
-			return string(text), err
-		}
-	}
-}
 
 func axeScript(t testing.TB) string {
 	t.Helper()
 	script, err := axe()
-	if _, ok := errors.AsType[unavailable](err); ok {
+	if _, ok := errors.AsType[npm.Unavailable](err); ok {
 		t.Skip(err)
 	}
 	if err != nil {

@@ -20,7 +20,10 @@ import (
 type dashboard struct {
 	UID        string
 	Templating struct {
-		List []struct{ Name, Definition string }
+		List []struct {
+			Name  string
+			Query any // of a data source, or of what such a one is asked
+		}
 	}
 	Panels []struct {
 		ID                       int
@@ -28,6 +31,18 @@ type dashboard struct {
 		Datasource               struct{ UID string }
 		GridPos                  struct{ X, Y, W, H int }
 		Targets                  []struct{ RefID, Expr string }
+		Transformations          []struct {
+			Options struct {
+				RenameByName  map[string]string
+				ExcludeByName map[string]bool
+			}
+		}
+		Options struct {
+			SortBy []struct{ DisplayName string }
+		}
+		FieldConfig struct {
+			Overrides []struct{ Matcher struct{ ID, Options string } }
+		}
 	}
 }
 
@@ -46,6 +61,16 @@ func readDashboard(t *testing.T) (d dashboard) {
 	return d
 }
 
+// variables are what Prometheus is asked for the values of variables.
+func (d dashboard) variables() (all []string) {
+	for _, v := range d.Templating.List {
+		if q, is := v.Query.(map[string]any); is {
+			all = append(all, q["query"].(string))
+		}
+	}
+	return all
+}
+
 var (
 	ourMetric = regexp.MustCompile(`\bperennial_[a-z_]+`)
 	selected  = regexp.MustCompile(`(perennial_[a-z_]+)\{([^}]*)\}`)
@@ -62,9 +87,7 @@ func TestDashboardAsksForWhatThereIs(t *testing.T) {
 		labels[m.Name] = append([]string{"instance"}, m.Labels...)
 	}
 	exprs := []string{}
-	for _, v := range d.Templating.List {
-		exprs = append(exprs, v.Definition)
-	}
+	exprs = append(exprs, d.variables()...)
 	for _, p := range d.Panels {
 		for _, target := range p.Targets {
 			exprs = append(exprs, target.Expr)

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+
+// Package npm fetches packages from npm for tests, each once for a user, and takes
+// none that is another than it should be. Nothing of a package is run by fetching it.
+package npm
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha512"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+// Package is one by its name, version and integrity, as npm knows them.
+type Package struct{ Name, Version, Integrity string }
+
+// Unavailable says that a package cannot be had here: a test without it is skipped.
+type Unavailable struct{ error }
+
+// Files fetches the package, if it was not fetched before, and returns those of its
+// files that are wanted, by their names in it.
+func (p Package) Files(wanted func(name string) bool) (map[string][]byte, error) {
+	archive, err := p.fetch()
+	if err != nil {
+		return nil, err
+	}
+	sum := sha512.Sum512(archive)
+	if got := "sha512-" + base64.StdEncoding.EncodeToString(sum[:]); got != p.Integrity {
+		return nil, fmt.Errorf("%s %s is not the one that these tests were written with: %s", p.Name, p.Version, got)
+	}
+	z, err := gzip.NewReader(bytes.NewReader(archive))
+	if err != nil {
+		return nil, err
+	}
+	files := map[string][]byte{}
+	for r := tar.NewReader(z); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return files, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		name := strings.TrimPrefix(h.Name, "package/")
+		if h.Typeflag != tar.TypeReg || !filepath.IsLocal(name) || !wanted(name) {
+			continue
+		}
+		if files[name], err = io.ReadAll(r); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// fetch asks npm for the archive, where it is not in the user's cache.
+func (p Package) fetch() ([]byte, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return nil, Unavailable{err}
+	}
+	dir := filepath.Join(cache, "perennial-browser")
+	archive := filepath.Join(dir, strings.ReplaceAll(strings.TrimPrefix(p.Name, "@"), "/", "-")+"-"+p.Version+".tgz")
+	body, err := os.ReadFile(archive)
+	if !errors.Is(err, os.ErrNotExist) {
+		return body, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, Unavailable{err}
+	}
+	cmd := exec.Command("npm", "pack", p.Name+"@"+p.Version, "--silent", "--pack-destination", dir)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return nil, Unavailable{fmt.Errorf("fetching %s through npm: %w: %s", p.Name, err, out[max(0, len(out)-2000):])}
+	}
+	if body, err = os.ReadFile(archive); err != nil {
+		return nil, Unavailable{err}
+	}
+	return body, nil
+}

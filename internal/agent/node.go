@@ -29,13 +29,14 @@ import (
 // Machine is the node that the program runs on. It implements Node.
 type Machine struct {
 	// Scope is that of every look; its Identity is the agent's own kubeconfig.
-	Scope    fact.Scope
-	State    string // directory of the journal, the backups and the agent's state
-	Lock     string // the lock's file
-	Config   string // the settings' file
-	Needed   bool   // the settings' file has to be there
-	Version  string // the program's own
-	Tool     string // its name and version
+	Scope   fact.Scope
+	State   string // directory of the journal, the backups and the agent's state
+	Lock    string // the lock's file
+	Config  string // the settings' file
+	Needed  bool   // the settings' file has to be there
+	Version string // the program's own
+	Tool    string // its name and version
+	// Calendar is only looked into by Look.
 	Calendar *release.Calendar
 	Now      func() time.Time
 

@@ -55,11 +55,7 @@ func (o *agentOptions) machine(s Streams) (*agent.Machine, error) {
 	if err != nil {
 		return nil, err
 	}
-	cal, err := (&lookOptions{}).calendar()
-	if err != nil {
-		return nil, err
-	}
-	m := &agent.Machine{Scope: scope, Lock: o.lock, Config: DefaultConfig, Version: Version, Tool: tool(), Calendar: cal, Now: s.Now}
+	m := &agent.Machine{Scope: scope, Lock: o.lock, Config: DefaultConfig, Version: Version, Tool: tool(), Now: s.Now}
 	if o.config != "" {
 		m.Config, m.Needed = o.config, true
 	}

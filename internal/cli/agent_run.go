@@ -46,6 +46,9 @@ func (o *agentOptions) run(ctx context.Context, s Streams, once bool, settle tim
 	if err != nil {
 		return err
 	}
+	if m.Calendar, err = (&lookOptions{}).calendar(); err != nil {
+		return err
+	}
 	small()
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"regexp"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -47,7 +48,9 @@ asked. It restores nothing itself.`,
 }
 
 // imageNames are those that every tool takes: lower case, with a tag.
-var imageNames = regexp.MustCompile(`^[a-z0-9]+([._:/-][a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+var imageNames = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^[a-z0-9]+([._:/-][a-z0-9]+)*:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+})
 
 func (o *restoreOptions) run(ctx context.Context, s Streams, name string) error {
 	format, err := o.format()
@@ -58,7 +61,7 @@ func (o *restoreOptions) run(ctx context.Context, s Streams, name string) error 
 	if o.runtime != "" && manager != checkpoint.Containerd && manager != checkpoint.CRIO {
 		return usageError{fmt.Errorf("reading --runtime: want containerd or cri-o, not %q", fact.Text(o.runtime))}
 	}
-	if !imageNames.MatchString(o.name) || len(o.name) > 250 {
+	if !imageNames().MatchString(o.name) || len(o.name) > 250 {
 		return usageError{fmt.Errorf("reading --name: want a name with a tag, such as localhost/checkpoint:1, not %q", fact.Text(o.name))}
 	}
 	a, d, err := readArchive(ctx, name, false)

@@ -150,7 +150,7 @@ test-go:
 # CI has an hour: what the product does to itself (killed, cut off, without a
 # server) and the lab's own tests run on the newest version only there.
 OLDER     = $(filter-out $(LAB_VERSION),$(subst $(comma), ,$(LAB_TEST_VERSIONS)))
-CI_OLDER  = -test.skip '^Test(Killed|KilledWhileMaking|Swaps|RenewExpired|RenewWithoutServer|CronJobsRunWhenReckoned|PrepareCutOff)$$'
+CI_OLDER  = -test.skip '^Test(Killed|KilledWhileMaking|Swaps|RenewExpired|RenewWithoutServer|CronJobsRunWhenReckoned|PrepareCutOff|AgentUnderSystemd)$$'
 ON_OLDER  = $(if $(filter true,$(CI)),$(CI_OLDER))
 LAB_TESTS = $(if $(filter true,$(CI)),$(LAB_VERSION),$(LAB_TEST_VERSIONS))
 E2E       = env -C internal/e2e $(WITH_LAB)

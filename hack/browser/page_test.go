@@ -156,6 +156,7 @@ func TestKeyboard(t *testing.T) {
 	if !ask[bool](b, `document.activeElement.parentElement.open`) {
 		t.Fatalf("Enter does not open the row at %s", where())
 	}
+	b.until("a button in the open row", `document.activeElement.parentElement.querySelector(".fix button") !== null`)
 	b.run(chromedp.KeyEvent(kb.Tab))
 	if at := where(); !strings.HasPrefix(at, "BUTTON Copy solid true") {
 		t.Errorf("after the open row's head comes %s, want its button", at)

@@ -88,6 +88,27 @@ func TestServedPageKeepsWhatIsOpen(t *testing.T) {
 	b.until("saying that nobody answers", `document.getElementById("alert").textContent.startsWith("perennial serve does not answer")`)
 }
 
+// TestServedPageTellsOfTheAgent shows what only a served page has to each kind of
+// viewer.
+func TestServedPageTellsOfTheAgent(t *testing.T) {
+	address, _, _ := server(t)
+	for _, v := range views {
+		t.Run(v.name, func(t *testing.T) {
+			b := visit(t, v, address)
+			b.run(chromedp.Click(chromedp.CSS(`.counts li[data-state=due] button`)), // the rest of the rows is on other pictures
+				chromedp.Evaluate[chromedp.Void](`document.querySelectorAll(".history details").forEach(d => { d.open = true }); 0`))
+			if wide := ask[int64](b, "document.documentElement.scrollWidth"); wide > v.width {
+				t.Errorf("the page is %d wide, the screen %d: %s", wide, v.width, ask[string](b, widest))
+			}
+			if seen := ask[string](b, `document.querySelector("#live").innerText`); !strings.Contains(seen, "What the agent does next") || !strings.Contains(seen, "replace the API server, without downtime") {
+				t.Errorf("of the agent and the history it says\n%s", seen)
+			}
+			b.screenshot("served-history-" + v.name)
+			b.quiet(address, address+"version")
+		})
+	}
+}
+
 func TestCopy(t *testing.T) {
 	address, _, _ := server(t)
 	b := visit(t, light, address)

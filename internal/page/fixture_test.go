@@ -225,6 +225,13 @@ func served(version string) *Live {
 			Person: []Person{{What: "CAExpires", ID: "cp1/ca", Why: "nobody but a person replaces a CA", Do: "perennial explain CAExpires"}}}}
 }
 
+// servedHostile is all that a served page says, of hostile names.
+func servedHostile(version string) *Live {
+	s := strings.Join(hostileNames, " ")
+	return &Live{Version: version, Every: time.Minute, Silences: []string{s}, History: []Change{{ID: s, Begun: seen, What: []string{s}, State: s}},
+		Agent: &Agent{Says: s, Stops: s, Doing: s, Next: []Next{{s, s, seen, seen, s}}, Person: []Person{{s, s, s, s}}}}
+}
+
 // pages are those that a browser is shown, by name.
 func pages(t testing.TB) map[string]func() string {
 	later := showcase()
@@ -244,6 +251,8 @@ func pages(t testing.TB) map[string]func() string {
 		"served-1": func() string { return render(t, Options{Live: served("1")}, showcase()) },
 		"served-2": func() string { return render(t, Options{Live: served("2")}, later) },
 		"served-3": func() string { return render(t, Options{Live: failed}, later) },
+
+		"served-hostile": func() string { return render(t, Options{Live: servedHostile("hostile")}, torture()) },
 	}
 }
 

@@ -18,6 +18,7 @@ type row struct {
 	State   state
 	Title   string
 	ID      string
+	Place   []string // the ID in the parts between which it may be wrapped
 	Code    string
 	Hop     string // of an upgrade
 	At      string // the end as an instant, where it is one
@@ -35,12 +36,24 @@ const never = 1 << 40
 func newRow(i timeline.Item, t timeline.Timeline, now time.Time) row {
 	r := row{Key: keyOf(i), State: stateOf(i), Title: short(i.Title), ID: short(i.ID), Code: short(i.Code), Fix: fixText(i.Fix),
 		Hollow: !i.End.Date.IsZero() && i.End.Basis != finding.Measured}
+	r.Place = places(r.ID)
 	if u := t.Upgrade; u != nil && i.OfUpgrade() {
 		r.Hop = short(u.HopOf(i))
 	}
 	r.ends(i.End, now)
 	r.details(i)
 	return r
+}
+
+// oneLine is how long an ID may be to fit into its column, in bytes.
+const oneLine = 30
+
+// places cuts a long ID behind its slashes.
+func places(id string) []string {
+	if len(id) <= oneLine {
+		return []string{id}
+	}
+	return strings.SplitAfter(id, "/")
 }
 
 func keyOf(i timeline.Item) string {

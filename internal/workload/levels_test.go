@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"perennial.dev/perennial/internal/fact"
 	"perennial.dev/perennial/internal/rules"
 )
 
@@ -185,5 +186,55 @@ func TestControllerZone(t *testing.T) {
 		if ok != (want != "") || ok && zone != want || why == "" && ok {
 			t.Errorf("%s: %q, %q, %v; want %q", text, zone, why, ok, want)
 		}
+	}
+}
+
+// The patch is for what has the template in the end, in the form of its kind; one
+// that cannot be changed is told.
+func TestPatchesByKind(t *testing.T) {
+	const container = "containers: [{name: c, image: x}]"
+	pod := func(name, kind, of string) string {
+		return "---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: " + name + "\n  namespace: shop\n  annotations: {kubernetes.io/psp: tight}\n" +
+			"  ownerReferences: [{apiVersion: v1, kind: " + kind + ", name: " + of + ", uid: u, controller: true}]\n" +
+			"spec: {initContainers: [{name: i, image: x, securityContext: {runAsNonRoot: true}}], containers: [{name: c, image: x, securityContext: {runAsNonRoot: true}}]}\n"
+	}
+	template := "{template: {spec: {initContainers: [{name: i, image: x}], " + container + "}}}"
+	made := `apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly, namespace: shop}
+spec: {schedule: "0 0 * * *", jobTemplate: {spec: ` + template + `}}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: nightly-1, namespace: shop, ownerReferences: [{apiVersion: batch/v1, kind: CronJob, name: nightly, uid: u, controller: true}]}
+spec: ` + template + `
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: once, namespace: shop}
+spec: ` + template + `
+---
+apiVersion: v1
+kind: ReplicationController
+metadata: {name: old, namespace: shop}
+spec: ` + template + `
+` + pod("a", "Job", "nightly-1") + pod("b", "Job", "once") + pod("c", "ReplicationController", "old") + pod("d", "Custom", "of-somebody")
+	l := NewLevels(known(t), rules.Way{From: 24, To: 25})
+	for _, o := range objects(t, "", made) {
+		if err := l.See(o.(fact.Object)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	spec := `{"template":{"spec":{"containers":[{"name":"c","securityContext":{"runAsNonRoot":true}}],"initContainers":[{"name":"i","securityContext":{"runAsNonRoot":true}}]}}}`
+	want := map[string]string{"CronJob/nightly": `{"spec":{"jobTemplate":{"spec":` + spec + `}}}`, "Job/once": `{"spec":` + spec + `}`, "ReplicationController/old": `{"spec":` + spec + `}`}
+	for _, m := range l.Mutations() {
+		name := m.Kind + "/" + m.Name
+		if string(m.Patch) != want[name] || m.Frozen != (m.Kind == "Job") || m.Policy != "tight" {
+			t.Errorf("%s: frozen %v, by %s: %s\nwant %s", name, m.Frozen, m.Policy, m.Patch, want[name])
+		}
+		delete(want, name)
+	}
+	if len(want) > 0 {
+		t.Errorf("nothing is said of %v", want)
 	}
 }

@@ -146,6 +146,7 @@ func (p *plane) volumes() {
 	if code != 0 || !strings.Contains(out, "6 uses of in-tree volumes; 1 of them nothing translates") {
 		p.Fatalf("exit code %d\n%s%s", code, out, errs)
 	}
+	p.keepsNoCache()
 	order, err := os.ReadFile(filepath.Join(dir, prepare.OrderFile))
 	if err != nil {
 		p.Fatal(err)
@@ -176,6 +177,22 @@ func (p *plane) volumes() {
 	got, _ = p.Kubectl("get", "pv", "default-inline-cache", "default-inline-cache-deployment", "default-other-cache", "-o", "jsonpath={.items[*].spec.claimRef.name}")
 	if got != "inline-cache inline-cache-deployment other-cache" {
 		p.Errorf("the claims are %q", got)
+	}
+}
+
+// keepsNoCache finds nothing written where kubectl keeps what it has discovered.
+func (p *plane) keepsNoCache() {
+	p.Helper()
+	home, cache := p.TempDir(), p.TempDir()
+	cmd := exec.Command(os.Getenv("PERENNIAL_BIN"), "prepare", "volumes", filepath.Join(p.TempDir(), "vols"), "--kubeconfig", filepath.Join(p.KubernetesDir, "admin.conf"))
+	cmd.Env = append(os.Environ(), "HOME="+home, "KUBECACHEDIR="+cache)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		p.Fatalf("%v: %s", err, out)
+	}
+	for _, dir := range []string{home, cache} {
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) > 0 {
+			p.Errorf("%v was written, %v", entries, err)
+		}
 	}
 }
 

@@ -69,9 +69,9 @@ func TestEveryOfferedFormatHasAGolden(t *testing.T) {
 }
 
 // frame is what is the same on every page: its style, its script, and their digests.
-var frame = regexp.MustCompile(`(?s)(<style>|<script>).*?(</style>|</script>)|(sha256-)[A-Za-z0-9+/=]+`)
+var frame = regexp.MustCompile(`(?s)(<style>|<script>).*?(</style>|</script>)|(sha256-).*?(&#39;)`)
 
-func withoutFrame(page []byte) []byte { return frame.ReplaceAll(page, []byte("$1$2$3")) }
+func withoutFrame(page []byte) []byte { return frame.ReplaceAll(page, []byte("$1$2$3$4")) }
 
 // undatedBuild leaves out which program and which Go it was.
 func undatedBuild(text []byte) []byte {

@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"sigs.k8s.io/yaml"
 
@@ -199,6 +200,18 @@ func (p printed) as(t *testing.T, name, format string) []byte {
 		t.Errorf("perennial %s -o %s says exit code %d, and ends with %d", name, format, *is.ExitCode, got.exit)
 	}
 	return body
+}
+
+// Who asks for JSON gets JSON, also where there is nothing to check.
+func TestMissingPreferencesAreADocument(t *testing.T) {
+	home, out, problems := t.TempDir(), &strings.Builder{}, &strings.Builder{}
+	code := cli.Main(t.Context(), []string{"kuberc", "check", "--kubectl", "1.37", "-o", "json"}, cli.Streams{In: strings.NewReader(""), Out: out, Err: problems, Now: time.Now, Getenv: func(name string) string {
+		return map[string]string{"HOME": home}[name]
+	}})
+	if code != timeline.ExitOK || !strings.Contains(out.String(), `"missing": true`) {
+		t.Errorf("exit code %d: %s%s", code, out, problems)
+	}
+	schema.Read(t, "KubercCheck").Follows(t, "without a file", []byte(out.String()))
 }
 
 // listed holds the page about JSON to name a command, the kind that it prints, and

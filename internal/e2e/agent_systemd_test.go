@@ -53,6 +53,7 @@ func TestAgentUnderSystemd(t *testing.T) {
 			m.write("etc/perennial/config.yaml", bootedSettings)
 			m.does("perennial", "agent", "install", "--yes")
 			m.sandboxed()
+			m.mayHandOver()
 			m.renews()
 			m.tellsTheJournal()
 			m.withoutARight()
@@ -139,6 +140,65 @@ func granted() string {
 		mask |= 1 << numbers[name]
 	}
 	return fmt.Sprintf("%016x", mask)
+}
+
+// mayHandOver asks from the sandbox whether a handover could be done, for which
+// programs of the kernel are loaded and another process's sockets are copied: the
+// answers are those that root gets, and without a right the one that it is for is
+// another.
+func (m *booted) mayHandOver() {
+	m.Helper()
+	asked := []string{"restart", "kube-apiserver", "--dry-run", "-o", "json"}
+	outside := m.preflights(m.does("sh", "-c", "perennial "+strings.Join(asked, " ")+" 2>/dev/null"))
+	if inside := m.preflights(m.inSandbox("", asked...)); !maps.Equal(inside, outside) || outside[plan.SteeringByLookup] == plan.LevelStop {
+		m.Errorf("root is told %v, and in the sandbox %v", outside, inside)
+	}
+	less := m.preflights(m.inSandbox("CapabilityBoundingSet=~CAP_BPF", asked...))
+	if less[plan.SteeringByLookup] != plan.LevelStop {
+		m.Errorf("without CAP_BPF: %v", less)
+	}
+}
+
+// preflights are what a plan's preflights say, but for how busy the machine is, which
+// changes from one plan to the next, and the other way of steering, which is looked at
+// only where the first does not work.
+func (m *booted) preflights(shown string) map[plan.PreflightCode]plan.Level {
+	m.Helper()
+	var p plan.Plan
+	if err := json.Unmarshal([]byte(shown), &p); err != nil || p.Decision == nil {
+		m.Fatalf("%v in\n%s", err, shown)
+	}
+	all := map[plan.PreflightCode]plan.Level{}
+	for _, c := range p.Decision.Checks {
+		if !slices.Contains([]plan.PreflightCode{plan.NodeLoad, plan.StandbyMemory, plan.SteeringByNAT, plan.NodeFirewall}, c.Code) {
+			all[c.Code] = c.Level
+		}
+	}
+	return all
+}
+
+// inSandbox runs a command of the program as a service with what the agent's unit
+// says of it, and a line more.
+func (m *booted) inSandbox(line string, args ...string) string {
+	m.Helper()
+	var text strings.Builder
+	for l := range strings.Lines(m.read("/etc/systemd/system/" + unit.AgentName)) {
+		switch name, _, _ := strings.Cut(l, "="); name {
+		case "Type", "WatchdogSec", "Restart", "RestartSec", "After":
+		case "ExecStart":
+			text.WriteString("Type=oneshot\nStandardOutput=truncate:/var/log/asked\nStandardError=journal\nExecStart=/usr/local/bin/perennial " + strings.Join(args, " ") + "\n")
+		case "[Install]\n": // what is said last counts
+			text.WriteString(line + "\n" + l)
+		default:
+			text.WriteString(l)
+		}
+	}
+	m.write("/etc/systemd/system/asked.service", text.String())
+	m.does("systemctl", "daemon-reload")
+	m.does("systemctl", "start", "asked.service")
+	m.does("rm", "/etc/systemd/system/asked.service")
+	m.does("systemctl", "daemon-reload")
+	return m.read("/var/log/asked")
 }
 
 // unseen are the metrics of what could not be looked at.

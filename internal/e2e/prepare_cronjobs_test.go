@@ -7,12 +7,19 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
+	"net/http"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
 
 	"perennial.dev/perennial/internal/kube"
 	"perennial.dev/perennial/internal/release"
@@ -43,6 +50,8 @@ type crons struct {
 	touch  int
 	// windows counts those that were begun.
 	windows int
+	asks    *http.Client
+	metrics string // of the controller manager
 }
 
 // TestCronJobsRunWhenReckoned holds what is said of the next runs against the
@@ -57,6 +66,7 @@ func TestCronJobsRunWhenReckoned(t *testing.T) {
 			t.Setenv("TZ", controllerZone) // of the lab's programs
 			c := &crons{plane: up(t, version, "--cert-life", "3650d")}
 			c.certified()
+			c.counts()
 			client, err := kube.OpenContext(kube.Context{Kubeconfig: filepath.Join(c.KubernetesDir, "admin.conf")}, "test")
 			if err != nil {
 				t.Fatal(err)
@@ -79,6 +89,54 @@ func (c *crons) certified() {
 		c.Fatal(out)
 	}
 	c.set(map[string][]string{"kube-controller-manager": {"--use-service-account-credentials=false"}})
+}
+
+var lookedAt = regexp.MustCompile(`(?m)^workqueue_work_duration_seconds_count\{name="cronjob"\} (\S+)$`)
+
+// looked is how often the controller has looked at a CronJob, by its own count.
+func (c *crons) looked() int {
+	c.Helper()
+	answer, err := c.asks.Get(c.metrics)
+	if err != nil {
+		c.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		c.Fatal(err)
+	}
+	found := lookedAt.FindSubmatch(text)
+	if answer.StatusCode != http.StatusOK {
+		c.Fatalf("asking the controller manager for its counts: %s", answer.Status)
+	}
+	if found == nil {
+		return 0 // it does not lead yet
+	}
+	count, err := strconv.ParseFloat(string(found[1]), 64)
+	if err != nil {
+		c.Fatal(err)
+	}
+	return int(count)
+}
+
+var controllerPort = regexp.MustCompile(`--secure-port=(\d+)`)
+
+// counts finds out how the controller manager is asked for its counts.
+func (c *crons) counts() {
+	c.Helper()
+	config, err := clientcmd.BuildConfigFromFlags("", filepath.Join(c.KubernetesDir, "admin.conf"))
+	if err != nil {
+		c.Fatal(err)
+	}
+	config.TLSClientConfig.CAData, config.Insecure = nil, true // its certificate is one that it made for itself
+	if c.asks, err = rest.HTTPClientFor(config); err != nil {
+		c.Fatal(err)
+	}
+	port := controllerPort.FindSubmatch(c.Read("manifests/kube-controller-manager.yaml"))
+	if port == nil {
+		c.Fatal("the controller manager has no port")
+	}
+	c.metrics = "https://127.0.0.1:" + string(port[1]) + "/metrics"
 }
 
 func (c *crons) window(start time.Time) {
@@ -104,8 +162,13 @@ func (c *crons) window(start time.Time) {
 	}
 	for _, run := range slices.SortedFunc(maps.Keys(at), time.Time.Compare) {
 		c.Do("clock", run.Add(-20*time.Second).Format(time.RFC3339))
+		looked := c.looked()
 		c.remind(at[run])
-		time.Sleep(300 * time.Millisecond) // it looks, and has nothing to do
+		for deadline := time.Now().Add(time.Minute); c.looked() < looked+len(at[run]); time.Sleep(10 * time.Millisecond) { // and has nothing to do
+			if time.Now().After(deadline) {
+				c.Fatalf("the controller manager has not looked at %d CronJobs", len(at[run]))
+			}
+		}
 		c.Do("clock", run.Add(time.Second).Format(time.RFC3339))
 		c.remind(at[run])
 		for _, cron := range at[run] {

@@ -200,7 +200,7 @@ func (p *plane) keepsNoCache() {
 // to be, and the next run leaves all of them and nothing else.
 func (p *plane) cutOff() {
 	p.Helper()
-	const many = 400
+	const many = 150
 	var volumes strings.Builder
 	for i := range many {
 		fmt.Fprintf(&volumes, "---\napiVersion: v1\nkind: PersistentVolume\nmetadata: {name: many-%d}\nspec: {capacity: {storage: 1Gi}, accessModes: [ReadWriteOnce], awsElasticBlockStore: {volumeID: vol-%d}}\n", i, i)
@@ -216,7 +216,7 @@ func (p *plane) cutOff() {
 		return len(files)
 	}
 	beside := filepath.Join(filepath.Dir(dir), ".perennial-vols")
-	for _, files := range []int{1, 50, 200} {
+	for _, files := range []int{1, 20, 70} {
 		for try := 1; !p.killedAt(func() bool { return written(beside) >= files }, args...); try++ {
 			if err := os.RemoveAll(dir); err != nil || try == 20 {
 				p.Fatalf("it has ended before it was killed, %d times: %v", try, err)

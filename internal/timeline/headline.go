@@ -36,9 +36,11 @@ func (t Timeline) sentence(s stop) string {
 		}
 		return text + "." + t.andThen(s)
 	case s.whole != nil:
-		return t.stops(*s.whole) + t.before(s)
+		return t.stops(*s.whole) + t.before(s) + s.sooner()
 	case s.part != nil:
-		return t.part("", *s.part)
+		return t.part("", *s.part) + s.sooner()
+	case s.hidden != nil:
+		return upper(s.hidden.Title) + ", and when that one ends cannot be seen."
 	case t.Scope.Counts == Counts{Unseen: t.Scope.Counts.Unseen} && len(t.Items) == 0:
 		return "Nothing could be looked at, so nothing is known."
 	case len(t.Unseen) > 0:
@@ -52,6 +54,7 @@ type stop struct {
 	whole, part *Item // the earliest end of the cluster, and of something smaller
 	first       *Item // of what is broken now
 	broken      int
+	hidden      *Item // the first that ends, too, nobody sees when
 }
 
 func stopping(t Timeline) stop {
@@ -66,6 +69,9 @@ func stopping(t Timeline) stop {
 				s.first = i
 			}
 		case i.End.Date.IsZero():
+			if i.Class == finding.Lingering && s.hidden == nil {
+				s.hidden = i
+			}
 		case credentialOf(i.ID).stops:
 			s.whole = earlier(s.whole, i)
 		default:
@@ -159,6 +165,14 @@ func (t Timeline) before(s stop) string {
 		return " " + t.part("Already ", *s.part)
 	}
 	return " " + t.part("Before that, ", *s.part)
+}
+
+// sooner says that a date is the latest one.
+func (s stop) sooner() string {
+	if s.hidden == nil {
+		return ""
+	}
+	return " Perhaps sooner: " + s.hidden.Title + ", and when that one ends cannot be seen."
 }
 
 func (t Timeline) andThen(s stop) string {

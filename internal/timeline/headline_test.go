@@ -31,6 +31,7 @@ func TestHeadlines(t *testing.T) {
 	kubelet := with(one("kubelet.conf", days(40)), class(finding.SelfRenewed))
 	late := with(one("kubelet.conf", days(3)), class(finding.SelfRenewed))
 	stale := with(one("controller-manager.conf", days(3)), func(f *finding.Finding) { f.Code, f.Class = finding.ClientIdentityStale, finding.Lingering })
+	hidden := with(one("controller-manager.conf", time.Time{}), func(f *finding.Finding) { f.Code, f.Class = finding.ClientIdentityStale, finding.Lingering })
 	caEnd := with(one("ca", days(4000)), func(f *finding.Finding) { f.Code, f.Class = finding.CAExpires, finding.TrustAnchor })
 	support := with(one("release", days(1)), func(f *finding.Finding) { f.Code, f.Class = finding.SupportEnds, finding.Notice })
 	cases := []struct {
@@ -76,6 +77,12 @@ func TestHeadlines(t *testing.T) {
 			"This cluster stops working on 2027-02-22 (in 92 days): the API server's serving certificate expires. Before that, on 2026-11-25 (in 3 days), the kubelet's client certificate expires."},
 		{"renewed, but still in use", []finding.Finding{stale, one("controller-manager.conf", days(364))},
 			"This cluster stops working on 2026-11-25 (in 3 days): the controller manager's client certificate was renewed on disk, but the old one is still in use and expires."},
+		{"renewed, but still in use, until nobody sees when", []finding.Finding{hidden, one("apiserver", days(92))},
+			"This cluster stops working on 2027-02-22 (in 92 days): the API server's serving certificate expires. Perhaps sooner: the controller manager's client certificate was renewed on disk, but the old one is still in use, and when that one ends cannot be seen."},
+		{"with something smaller", []finding.Finding{hidden, one("admin.conf", days(20))},
+			"On 2026-12-12 (in 20 days), the client certificate in admin.conf expires. Perhaps sooner: the controller manager's client certificate was renewed on disk, but the old one is still in use, and when that one ends cannot be seen."},
+		{"with nothing else", []finding.Finding{hidden},
+			"The controller manager's client certificate was renewed on disk, but the old one is still in use, and when that one ends cannot be seen."},
 		{"far ahead", []finding.Finding{caEnd},
 			"This cluster stops working on 2037-11-04 (in 10 years): the cluster's certificate authority expires."},
 		{"the end of support stops nothing", []finding.Finding{support, one("apiserver", days(92))},

@@ -259,7 +259,11 @@ func (b *teller) congratulate(out execute.Outcome, done int) {
 	if b.undoable(out.Plan) {
 		back = fmt.Sprintf("; perennial undo %s takes it back", out.Plan)
 	}
-	fmt.Fprintf(b.streams.Err, "\n%d steps %s. perennial history show %s tells what%s.\n", done, how, out.Plan, back)
+	steps := "steps"
+	if done == 1 {
+		steps = "step"
+	}
+	fmt.Fprintf(b.streams.Err, "\n%d %s %s. perennial history show %s tells what%s.\n", done, steps, how, out.Plan, back)
 }
 
 // finishFirst finishes what an earlier run left, before anything new is done.

@@ -27,7 +27,7 @@ SOURCES = cmd internal lab hack
 ifneq ($(TOGETHER),true)
 .NOTPARALLEL:
 endif
-.PHONY: help build demo demo-down test lint bench fuzz matrix e2e knowledge clean lab labs e2e.test test-go test-lab test-node lab-newest lab-older lab-packages lab-itself node-newest node-older
+.PHONY: help build demo demo-down test lint bench fuzz matrix e2e knowledge clean lab labs e2e.test test-go test-lab test-node lab-newest lab-older lab-packages lab-itself node-itself node-newest node-older
 
 help: ## list the targets
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-10s %s\n", $$1, $$2 }'
@@ -195,11 +195,14 @@ test-node: build lab e2e.test
 	@if [ "$(CI)" != true ]; then echo "== skipped: real nodes, which are tested where CI=true; run make e2e as root"; \
 	elif [ "$$(id -u)" != 0 ]; then echo "== skipped: real nodes, which need root; run make e2e as root"; \
 	elif ! unshare --mount --net --pid --fork true; then echo "== skipped: real nodes, which need namespaces that this machine does not allow"; \
-	else $(CI_NODES) PERENNIAL_NODE_VERSIONS=$(LAB_VERSION) $(E2E_TEST) -test.run '^TestNodeIsSeenWhole$$' && $(SIDE_BY_SIDE) node-newest node-older; fi
+	else $(CI_NODES) PERENNIAL_NODE_VERSIONS=$(LAB_VERSION) $(E2E_TEST) -test.run '^TestNodeIsSeenWhole$$' && $(MAKE) node-itself && $(SIDE_BY_SIDE) node-newest node-older; fi
+
+# It compares the whole machine before and after, so that nothing runs beside it.
+node-itself:
+	PERENNIAL_NODE_VERSIONS=$(LAB_VERSION) go -C lab test -count=1 -timeout 30m -v -run '^TestNodes$$' ./cmd/lab
 
 node-newest:
 	$(CI_NODES) PERENNIAL_NODE_VERSIONS=$(LAB_VERSION) PERENNIAL_NODE_PATIENT=1 PERENNIAL_NODE_KILLS=2 $(E2E_TEST) -test.run '$(CI_NODE_TESTS)'
-	PERENNIAL_NODE_VERSIONS=$(LAB_VERSION) go -C lab test -count=1 -timeout 30m -v -run '^TestNodes$$' ./cmd/lab
 
 node-older:
 	$(CI_NODES) PERENNIAL_NODE_VERSIONS=$(LAB_VERSION) $(E2E_TEST) -test.run '^TestNodeAgent$$'

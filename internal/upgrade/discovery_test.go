@@ -90,7 +90,7 @@ func TestHopsOfRealServers(t *testing.T) {
 			}
 		}
 	}
-	if hops < 9 {
+	if hops < 11 {
 		t.Errorf("%d hops only", hops)
 	}
 	t.Logf("%d hops, %d kinds judged", hops, judged)

@@ -66,7 +66,7 @@ type document struct {
 	} `json:"list"`
 	Names map[string]colour `json:"names,omitempty"`
 	embedded
-	hidden int
+	_ int // not exported, so no field of the document
 }
 
 func TestFieldsAreCompared(t *testing.T) {

@@ -229,7 +229,7 @@ func TestPatchUndone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	back, err := plan.ForObjectUndo(p.plan(), map[int]bool{1: true, 2: true}, seen, "p2", time.Unix(1800000100, 0))
+	back, err := plan.ForObjectUndo(p.plan(), map[int]bool{1: true, 2: true}, nil, seen, "p2", time.Unix(1800000100, 0))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -205,26 +205,32 @@ func (e Expect) objectHolds(after Seen) (Answer, string) {
 	if e.Object == nil {
 		return Unknown, "it does not say of which object"
 	}
+	return e.Object.holds(after)
+}
+
+// holds says whether the object is as it is to be.
+func (o Object) holds(after Seen) (Answer, string) {
+	id := o.ID()
 	for _, f := range after.Facts {
 		seen, ok := f.(fact.Object)
-		if !ok || fact.ObjectID(seen) != e.ID {
+		if !ok || fact.ObjectID(seen) != id {
 			continue
 		}
-		switch is, _, why := e.Object.Stands(seen.Content); is {
+		switch is, _, why := o.Stands(seen.Content); is {
 		case AsAfter:
-			return Yes, e.Object.String() + " has " + e.Object.spelled()
+			return Yes, o.String() + " has " + o.spelled()
 		case AsBefore:
-			return No, e.Object.String() + " is as before"
+			return No, o.String() + " is as before"
 		default:
 			return No, why
 		}
 	}
 	for _, u := range after.Unseen {
-		if u.What == fact.Text(e.ID) {
+		if u.What == fact.Text(id) {
 			return Unknown, string(u.Detail)
 		}
 	}
-	return No, "there is no " + e.Object.String()
+	return No, "there is no " + o.String()
 }
 
 // ForCluster is an empty plan for the objects of a cluster.
@@ -260,8 +266,9 @@ func (p Plan) Objects() []Object {
 
 // ForObjectUndo plans to take back the steps of a plan that were done, the last
 // first. It is refused as a whole where one object is not what the plan made of
-// it.
-func ForObjectUndo(of Plan, done map[int]bool, seen Seen, id string, now time.Time) (Plan, error) {
+// it; but what an undo that stopped half way has taken back, and is as it left it,
+// needs nothing more.
+func ForObjectUndo(of Plan, done map[int]bool, taken []Step, seen Seen, id string, now time.Time) (Plan, error) {
 	back := ForCluster(id, now, *of.Cluster)
 	back.Undoes = of.ID
 	var refused []error
@@ -269,12 +276,18 @@ func ForObjectUndo(of Plan, done map[int]bool, seen Seen, id string, now time.Ti
 		if s.Object == nil || !done[s.Number] {
 			continue
 		}
-		if answer, why := (Expect{Predicate: ObjectHolds, ID: s.ID, Object: s.Object}).Holds(seen); answer != Yes {
+		before := s.Object.Back()
+		answer, why := s.Object.holds(seen)
+		restored, _ := before.holds(seen)
+		switch {
+		case answer == Yes:
+			if step, any := PatchStep(before, "change back "+s.Object.String(), "it takes back: "+s.Title); any {
+				back.Add(step)
+			}
+		case answer == Unknown:
+			refused = append(refused, fmt.Errorf("%s could not be looked at: %s", s.Object, why))
+		case restored != Yes || !slices.ContainsFunc(taken, func(t Step) bool { return t.ID == s.ID && t.Object.spelled() == before.spelled() }):
 			refused = append(refused, fmt.Errorf("%s was changed since, by something else: %s", s.Object, why))
-			continue
-		}
-		if step, any := PatchStep(s.Object.Back(), "change back "+s.Object.String(), "it takes back: "+s.Title); any {
-			back.Add(step)
 		}
 	}
 	if err := errors.Join(refused...); err != nil {

@@ -73,19 +73,34 @@ func TestUndoOfObjects(t *testing.T) {
 		return plan.Seen{Facts: []fact.Fact{fact.Object{APIVersion: "v1", Type: "Namespace", Name: "shop", Content: space("1", labels)}}}
 	}
 	done := map[int]bool{1: true, 2: true}
-	back, err := plan.ForObjectUndo(p, done, seen(`{"a":"x","b":"x","other":"y"}`), "p2", now)
+	back, err := plan.ForObjectUndo(p, done, nil, seen(`{"a":"x","b":"x","other":"y"}`), "p2", now)
 	if err != nil || len(back.Steps) != 2 || back.Undoes != "p1" || !strings.Contains(back.Steps[0].Why, "b") || back.Steps[0].Object.Rehearse {
 		t.Errorf("%+v, %v", back, err)
 	}
 	// Taken back and done again, it is rehearsed again.
-	again, err := plan.ForObjectUndo(back, done, seen(`{"other":"y"}`), "p3", now)
+	again, err := plan.ForObjectUndo(back, done, nil, seen(`{"other":"y"}`), "p3", now)
 	if err != nil || len(again.Steps) != 2 || !again.Steps[0].Object.Rehearse || !again.Steps[1].Object.Rehearse {
 		t.Errorf("done again: %+v, %v", again, err)
 	}
-	if _, err := plan.ForObjectUndo(p, done, seen(`{"a":"x","b":"changed"}`), "p2", now); err == nil || !strings.Contains(err.Error(), "changed since") {
+	if _, err := plan.ForObjectUndo(p, done, nil, seen(`{"a":"x","b":"changed"}`), "p2", now); err == nil || !strings.Contains(err.Error(), "changed since") {
 		t.Errorf("a label that somebody changed: %v", err)
 	}
-	if _, err := plan.ForObjectUndo(p, done, plan.Seen{}, "p2", now); err == nil {
+	if _, err := plan.ForObjectUndo(p, done, nil, plan.Seen{}, "p2", now); err == nil {
 		t.Error("an object that is gone is no error")
+	}
+	unseen := plan.Seen{Unseen: []fact.Unseen{{What: "cluster/Namespace/-/shop", Why: fact.Failed, Detail: "connection refused"}}}
+	if _, err := plan.ForObjectUndo(p, done, nil, unseen, "p2", now); err == nil || !strings.Contains(err.Error(), "could not be looked at: connection refused") || strings.Contains(err.Error(), "changed since") {
+		t.Errorf("an object that cannot be seen: %v", err)
+	}
+	// An undo that stopped half way is gone on with; what it took back and somebody
+	// has changed since is somebody else's, and so is what somebody took back.
+	rest, err := plan.ForObjectUndo(p, done, back.Steps[:1], seen(`{"a":"x"}`), "p4", now)
+	if err != nil || len(rest.Steps) != 1 || !strings.Contains(rest.Steps[0].Why, "a") {
+		t.Errorf("the rest: %+v, %v", rest, err)
+	}
+	for labels, taken := range map[string][]plan.Step{`{"a":"x","b":"changed"}`: back.Steps[:1], `{"a":"x"}`: back.Steps[1:], `{"b":"x"}`: nil} {
+		if _, err := plan.ForObjectUndo(p, done, taken, seen(labels), "p4", now); err == nil || !strings.Contains(err.Error(), "changed since") {
+			t.Errorf("%s, half undone: %v", labels, err)
+		}
 	}
 }

@@ -203,16 +203,41 @@ func (b *Bench) Undo(ctx context.Context, id string, at kube.Context) (plan.Plan
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	done := map[int]bool{}
-	for _, s := range past.Steps {
-		last := s.Last()
-		done[s.Number] = last.Outcome != nil && last.Outcome.Result == journal.Done
+	taken, err := b.taken(id)
+	if err != nil {
+		return plan.Plan{}, err
 	}
 	now := b.Now()
-	back, err := plan.ForObjectUndo(of, done, seen, workbench.PlanID(now), now)
+	back, err := plan.ForObjectUndo(of, done(past), taken, seen, workbench.PlanID(now), now)
 	is := b.is // as it is reached now
 	back.Cluster = &is
 	return back, err
+}
+
+// taken are the steps of a plan that undos of it took back before they stopped.
+func (b *Bench) taken(id string) (steps []plan.Step, err error) {
+	for _, p := range b.Journal.Plans() {
+		if p.Undoes != id {
+			continue
+		}
+		back, err := content(p)
+		if err != nil {
+			return nil, err
+		}
+		was := done(p)
+		steps = append(steps, slices.DeleteFunc(back.Steps, func(s plan.Step) bool { return !was[s.Number] })...)
+	}
+	return steps, nil
+}
+
+// done says which steps of a plan were done.
+func done(p journal.Plan) map[int]bool {
+	all := map[int]bool{}
+	for _, s := range p.Steps {
+		last := s.Last()
+		all[s.Number] = last.Outcome != nil && last.Outcome.Result == journal.Done
+	}
+	return all
 }
 
 // Find finds a plan in the journal, with its content.

@@ -73,8 +73,9 @@ func (c *Client) Patch(ctx context.Context, n Named, patch []byte, dryRun bool) 
 // Conflict says whether the object was changed since it was read.
 func Conflict(err error) bool { return apierrors.IsConflict(err) }
 
-// Invalid says whether the server does not take a value.
-func Invalid(err error) bool { return apierrors.IsInvalid(err) }
+// Invalid says whether the server itself does not take a value: policies and
+// webhooks may answer as if it did not.
+func Invalid(err error) bool { return apierrors.IsInvalid(err) && !admissionSays(err) }
 
 // Refused says whether the server has answered, and did nothing. Any other
 // failure leaves open what it has done. A webhook that does not answer is the

@@ -127,12 +127,18 @@ func rehearseAll(ctx context.Context, client *kube.Client, o plan.LabelOptions, 
 		if _, leave := o.Leaves(s); !leave {
 			var err error
 			if !sure {
-				sure, err = acts(ctx, client, s)
+				err = acts(ctx, client, s)
+				sure = err == nil
 			}
-			if one.Gone = err == nil && !sure; err == nil && sure {
+			if sure {
 				one, err = rehearse(ctx, client, o, s)
 			}
-			if err != nil {
+			switch {
+			case errors.Is(err, errGone), kube.NotFound(err):
+				one.Gone = true
+			case kube.Refused(err) && !errors.Is(err, kube.ErrForbidden):
+				one.Denied = err.Error()
+			case err != nil:
 				return nil, err
 			}
 		}
@@ -143,21 +149,19 @@ func rehearseAll(ctx context.Context, client *kube.Client, o plan.LabelOptions, 
 
 // acts finds out whether the API server acts by the labels: one that does
 // refuses a level that there is not. A gate or a flag may have switched it off,
-// and then its dry run finds nothing wrong with anything. A namespace that is gone
-// tells nothing.
-func acts(ctx context.Context, client *kube.Client, s workload.Space) (bool, error) {
+// and then its dry run finds nothing wrong with anything. A namespace that is gone,
+// or whose change something else refuses, tells nothing.
+func acts(ctx context.Context, client *kube.Client, s workload.Space) error {
 	_, err := client.Patch(ctx, named(s.Name), fmt.Appendf(nil, `{"metadata":{"labels":{%q:"none-such"}}}`, workload.PodSecurityLabels[0]), true)
 	switch {
 	case kube.Invalid(err):
-		return true, nil
-	case kube.NotFound(err):
-		return false, nil
+		return nil
 	case errors.Is(err, kube.ErrForbidden):
-		return false, workbench.Hint(fmt.Errorf("asking for a dry run of a label: %w", err), "a plan needs the right to patch namespaces, since the API server itself is asked what it would refuse: "+rightsFile)
+		return workbench.Hint(fmt.Errorf("asking for a dry run of a label: %w", err), "a plan needs the right to patch namespaces, since the API server itself is asked what it would refuse: "+rightsFile)
 	case err != nil:
-		return false, err
+		return err
 	}
-	return false, fmt.Errorf("asking the API server at %s for a dry run of a label: it takes a level that there is not, so its Pod Security admission is switched off (--disable-admission-plugins, or the gate PodSecurity) and labels would do nothing", client.Server())
+	return fmt.Errorf("asking the API server at %s for a dry run of a label: it takes a level that there is not, so its Pod Security admission is switched off (--disable-admission-plugins, or the gate PodSecurity) and labels would do nothing", client.Server())
 }
 
 func named(namespace string) kube.Named {
@@ -166,10 +170,11 @@ func named(namespace string) kube.Named {
 
 // rehearse asks the API server for a dry run of the strictest level that passes,
 // and of the ones below where it warns. What it warns of when nothing is changed is
-// somebody else's concern: a policy that wants an owner named, for one.
+// somebody else's concern: a policy that wants an owner named, for one. Nothing is
+// below privileged; whether it is taken at all is asked of it, too.
 func rehearse(ctx context.Context, client *kube.Client, o plan.LabelOptions, s workload.Space) (plan.Labelled, error) {
 	one := plan.Labelled{Space: s}
-	for _, level := range []string{"restricted", "baseline"} {
+	for _, level := range []string{"restricted", "baseline", "privileged"} {
 		if workload.Stricter(level, one.Level) {
 			continue
 		}
@@ -179,18 +184,11 @@ func rehearse(ctx context.Context, client *kube.Client, o plan.LabelOptions, s w
 			object.Fields = nil
 			one.Heard, err = try(ctx, client, object)
 		}
-		switch {
-		case errors.Is(err, errGone), kube.NotFound(err):
-			one.Gone = true
-			return one, nil
-		case kube.Refused(err) && !errors.Is(err, kube.ErrForbidden):
-			one.Denied = err.Error()
-			return one, nil
-		case err != nil:
+		if err != nil {
 			return one, err
 		}
 		object.Heard = one.Heard
-		if warnings = object.Unheard(warnings); len(warnings) == 0 {
+		if warnings = object.Unheard(warnings); len(warnings) == 0 || level == "privileged" {
 			return one, nil
 		}
 		if one.Exempt = slices.ContainsFunc(warnings, func(w string) bool { return strings.Contains(w, "is exempt from Pod Security") }); one.Exempt {

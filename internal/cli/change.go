@@ -212,8 +212,11 @@ func (b *teller) conclude(ctx context.Context, out execute.Outcome, err error) e
 		b.congratulate(out, done)
 		return nil
 	}
+	if err == nil {
+		err = failedBefore(out)
+	}
 	if err != nil {
-		fmt.Fprintf(b.streams.Err, "\nstopped after %d steps: %s\n", done, fact.Text(err.Error()))
+		fmt.Fprintf(b.streams.Err, "\nstopped after %s: %s\n", steps(done), fact.Text(err.Error()))
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -225,6 +228,16 @@ func (b *teller) conclude(ctx context.Context, out execute.Outcome, err error) e
 		return exit{timeline.ExitFailed}
 	}
 	return exit{timeline.ExitNeedsPerson}
+}
+
+// failedBefore is what a run that was cut off had no time to say.
+func failedBefore(out execute.Outcome) error {
+	for _, s := range out.Steps {
+		if s.Result != journal.Done {
+			return fmt.Errorf("step %d had failed when the plan %s was cut off: %s", s.Number, out.Plan, s.Proof)
+		}
+	}
+	return nil
 }
 
 // begin opens what a changing command works with, and finishes what an earlier
@@ -259,11 +272,14 @@ func (b *teller) congratulate(out execute.Outcome, done int) {
 	if b.undoable(out.Plan) {
 		back = fmt.Sprintf("; perennial undo %s takes it back", out.Plan)
 	}
-	steps := "steps"
-	if done == 1 {
-		steps = "step"
+	fmt.Fprintf(b.streams.Err, "\n%s %s. perennial history show %s tells what%s.\n", steps(done), how, out.Plan, back)
+}
+
+func steps(n int) string {
+	if n == 1 {
+		return "1 step"
 	}
-	fmt.Fprintf(b.streams.Err, "\n%d %s %s. perennial history show %s tells what%s.\n", done, steps, how, out.Plan, back)
+	return fmt.Sprintf("%d steps", n)
 }
 
 // finishFirst finishes what an earlier run left, before anything new is done.

@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -84,6 +85,10 @@ func (b *Bench) Do(ctx context.Context, p plan.Plan, tell func(execute.Event)) (
 
 // Finish finishes a plan that was cut off.
 func (b *Bench) Finish(ctx context.Context, cut journal.Plan, tell func(execute.Event)) (execute.Outcome, error) {
+	var p plan.Plan
+	if json.Unmarshal(cut.Content, &p) == nil && p.Cluster != nil {
+		return execute.Outcome{Plan: cut.ID}, fmt.Errorf("finishing the plan %s: it changes objects of the cluster of %s, and no node; perennial prepare with --state %s finishes it there", fact.Text(cut.ID), fact.Text(p.Cluster.Server), fact.Text(b.State))
+	}
 	b.Widen(cut)
 	return b.runner(tell).Resume(ctx, cut)
 }

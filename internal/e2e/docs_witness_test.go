@@ -21,9 +21,9 @@ import (
 	"perennial.dev/perennial/internal/docs"
 )
 
-// runs says whether a witness runs a call: its file says so, or its test has the call's
-// words, together in one function of those that it reaches. Words that a page leaves
-// open are the test's own.
+// runs says whether a witness runs a call: its file says so, or its test has the
+// command, and the call's words together in one function of those that it reaches.
+// Words that a page leaves open are the test's own.
 func (w witness) runs(c docs.Call) error {
 	if !strings.HasPrefix(w.says, "Test") {
 		text, err := os.ReadFile(filepath.Join(repository, w.in))
@@ -39,14 +39,16 @@ func (w witness) runs(c docs.Call) error {
 	if p.bodies[w.says] == nil {
 		return fmt.Errorf("%s has no %s", w.in, w.says)
 	}
-	said := wordsOf(c)
+	said, named, together := wordsOf(c), false, false
 	for _, name := range p.reached(w.says) {
 		has := p.texts(name)
-		if !slices.ContainsFunc(said, func(word string) bool { return !has[word] }) {
-			return nil
-		}
+		named = named || has[c.Args[0]]
+		together = together || !slices.ContainsFunc(said, func(word string) bool { return !has[word] })
 	}
-	return fmt.Errorf("%s of %s runs no %q", w.says, w.in, said)
+	if !named || !together {
+		return fmt.Errorf("%s of %s runs no %s with %q", w.says, w.in, c.Args[0], said)
+	}
+	return nil
 }
 
 var (
@@ -75,7 +77,7 @@ func wordsOf(c docs.Call) []string {
 
 // testCode is a package's tests.
 type testCode struct {
-	bodies map[string][]ast.Node // functions, methods, variables by name
+	bodies map[string][]ast.Node // functions and variables by name, methods by .name
 }
 
 func parseTests(dir string) (testCode, error) {
@@ -95,7 +97,11 @@ func parseTests(dir string) (testCode, error) {
 		for _, d := range file.Decls {
 			switch d := d.(type) {
 			case *ast.FuncDecl:
-				p.bodies[d.Name.Name] = append(p.bodies[d.Name.Name], d)
+				at := d.Name.Name
+				if d.Recv != nil {
+					at = "." + at
+				}
+				p.bodies[at] = append(p.bodies[at], d.Body)
 			case *ast.GenDecl:
 				for _, s := range d.Specs {
 					if v, ok := s.(*ast.ValueSpec); ok {
@@ -112,17 +118,30 @@ func parseTests(dir string) (testCode, error) {
 
 const tables = "docs_tables_test.go"
 
-// reached are a function and all that it names, and what those name.
+// reached are a function and all that it names, and what those name. A method stands
+// for those of its name of every type.
 func (p testCode) reached(name string) []string {
 	all := []string{name}
+	add := func(name string) {
+		if p.bodies[name] != nil && !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
+	var visit func(ast.Node) bool
+	visit = func(node ast.Node) bool {
+		switch node := node.(type) {
+		case *ast.SelectorExpr:
+			add("." + node.Sel.Name)
+			ast.Inspect(node.X, visit)
+			return false
+		case *ast.Ident:
+			add(node.Name)
+		}
+		return true
+	}
 	for n := 0; n < len(all); n++ {
 		for _, body := range p.bodies[all[n]] {
-			ast.Inspect(body, func(node ast.Node) bool {
-				if id, ok := node.(*ast.Ident); ok && p.bodies[id.Name] != nil && !slices.Contains(all, id.Name) {
-					all = append(all, id.Name)
-				}
-				return true
-			})
+			ast.Inspect(body, visit)
 		}
 	}
 	return all
@@ -163,6 +182,7 @@ func TestWitnesses(t *testing.T) {
 		"perennial restart kube-apiserver --in-haste": {"internal/e2e", "TestNodeHandover"},
 		"perennial restart kube-apiserver --clean-up": {"internal/e2e", "TestNodeCheckpoint"},
 		"perennial restart kube-apiserver":            {"internal/e2e", "TestNodeHandedOver"},
+		"perennial releases kube-apiserver":           {"internal/e2e", "TestNodeHandover"},
 		"make demo":                                   {".ci/run", "make demonstration"},
 		"make test":                                   {".ci/walk", "make test"},
 		"lab node up":                                 {"lab/cmd", "TestNodes"},

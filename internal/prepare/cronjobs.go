@@ -55,8 +55,11 @@ func (b *Bench) PlanCronJobs(ctx context.Context, o CronJobs) (plan.Plan, error)
 		return plan.Plan{}, err
 	}
 	note := ""
-	if o.Controller != "" || slices.ContainsFunc(all, workload.Cron.NeedsZone) {
-		if options.Controller, note, err = o.controller(ctx, client, all); err != nil && o.Zone == "" {
+	// What runs every so many minutes shifts in few zones: it is no reason to refuse
+	// where nobody knows the zone.
+	needed := o.Zone == "" && (o.Controller != "" || slices.ContainsFunc(all, workload.Cron.NeedsZone))
+	if o.Controller != "" || slices.ContainsFunc(all, workload.Cron.Zoneless) {
+		if options.Controller, note, err = o.controller(ctx, client, all); err != nil && needed {
 			return plan.Plan{}, err
 		} else if err != nil {
 			note = err.Error()

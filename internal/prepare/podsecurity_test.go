@@ -62,18 +62,24 @@ func (a answers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, `{"metadata":{"name":%q,"uid":"u","resourceVersion":"1"}}`, name)
 }
 
-// rehearsed asks the server what it says of namespaces at their levels.
-func (a answers) rehearsed(t *testing.T, spaces ...workload.Space) ([]plan.Labelled, error) {
+// serves answers as an API server, and returns the kubeconfig that leads there.
+func serves(t *testing.T, answers http.Handler) (conf string) {
 	t.Helper()
-	server := httptest.NewServer(a)
+	server := httptest.NewServer(answers)
 	t.Cleanup(server.Close)
-	conf := filepath.Join(t.TempDir(), "conf")
+	conf = filepath.Join(t.TempDir(), "conf")
 	text := fmt.Sprintf(`{"kind": "Config", "apiVersion": "v1", "current-context": "c",
 		"contexts": [{"name": "c", "context": {"cluster": "k"}}], "clusters": [{"name": "k", "cluster": {"server": %q}}]}`, server.URL)
 	if err := os.WriteFile(conf, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	client, err := kube.OpenContext(kube.Context{Kubeconfig: conf}, "test")
+	return conf
+}
+
+// rehearsed asks the server what it says of namespaces at their levels.
+func (a answers) rehearsed(t *testing.T, spaces ...workload.Space) ([]plan.Labelled, error) {
+	t.Helper()
+	client, err := kube.OpenContext(kube.Context{Kubeconfig: serves(t, a)}, "test")
 	if err != nil {
 		t.Fatal(err)
 	}

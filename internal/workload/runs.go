@@ -66,17 +66,19 @@ func (c Cron) ZoneInSchedule() (zone, rest string, ok bool) {
 	return zone, strings.TrimSpace(rest), true
 }
 
+// Zoneless says whether the controller manager reads the schedule in its own time
+// zone.
+func (c Cron) Zoneless() bool { return c.TimeZone == nil && !strings.Contains(c.Schedule, "TZ") }
+
 // NeedsZone says whether when it runs depends on the time zone of the controller
 // manager.
-func (c Cron) NeedsZone() bool {
-	return c.TimeZone == nil && !strings.Contains(c.Schedule, "TZ") && dependsOnZone(c.Schedule)
-}
+func (c Cron) NeedsZone() bool { return c.Zoneless() && dependsOnZone(c.Schedule) }
 
 // Shifts says whether a job that runs every so many minutes does so at other minutes
 // in a zone than in UTC, at some time of the year that follows: the clocks of some
 // zones differ by half an hour, or three quarters.
 func (c Cron) Shifts(zone *time.Location, after time.Time) bool {
-	if zone == nil || c.TimeZone != nil || strings.Contains(c.Schedule, "TZ") {
+	if zone == nil || !c.Zoneless() {
 		return false
 	}
 	at := []time.Time{after}

@@ -17,7 +17,7 @@ const elements = 2
 func (s *Schema) RefusesDamage(t testing.TB, name string, body []byte) {
 	t.Helper()
 	whole := shortened(Value(t, body))
-	if err := s.Names(whole); err != nil {
+	if err := s.names(whole); err != nil {
 		t.Errorf("%s: %v", name, err)
 		return
 	}
@@ -26,6 +26,11 @@ func (s *Schema) RefusesDamage(t testing.TB, name string, body []byte) {
 			t.Errorf("%s: the schema of %s accepts %s", name, s.Kind, what)
 		}
 	}
+	surplus := func(at string, fields map[string]any) {
+		fields["surplus"] = true
+		refused("a field too much at "+at, s.names(whole))
+		delete(fields, "surplus")
+	}
 	each("", whole, func(at string, value any, put func(any)) {
 		for what, other := range map[string]any{"null": nil, "another type": otherThan(value)} {
 			put(other)
@@ -33,12 +38,11 @@ func (s *Schema) RefusesDamage(t testing.TB, name string, body []byte) {
 		}
 		put(value)
 		if fields, is := value.(map[string]any); is {
-			fields["surplus"] = true
-			refused("a field too much at "+at, s.Names(whole))
-			delete(fields, "surplus")
+			surplus(at, fields)
 		}
 	})
 	top := whole.(map[string]any)
+	surplus("the top", top)
 	required, _ := s.Tree["required"].([]any)
 	for _, field := range required {
 		value := top[field.(string)]
@@ -49,7 +53,7 @@ func (s *Schema) RefusesDamage(t testing.TB, name string, body []byte) {
 	if len(required) < 2 {
 		t.Errorf("the schema of %s requires %v only", s.Kind, required)
 	}
-	if err := s.Names(whole); err != nil {
+	if err := s.names(whole); err != nil {
 		t.Errorf("%s: what was damaged was not mended again: %v", name, err)
 	}
 }

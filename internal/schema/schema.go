@@ -141,14 +141,14 @@ func Value(t testing.TB, body []byte) any {
 // does not name is nothing.
 func (s *Schema) Accepts(value any) error { return s.open.Validate(value) }
 
-// Names says what is wrong with a document that the program writes: a field that the
+// names says what is wrong with a document that the program writes: a field that the
 // schema does not name is, too.
-func (s *Schema) Names(value any) error { return s.closed.Validate(value) }
+func (s *Schema) names(value any) error { return s.closed.Validate(value) }
 
 // Follows holds a document that the program has written to the schema.
 func (s *Schema) Follows(t testing.TB, name string, body []byte) {
 	t.Helper()
-	if err := s.Names(Value(t, body)); err != nil {
+	if err := s.names(Value(t, body)); err != nil {
 		t.Errorf("%s: %v\n%.2000s", name, err, body)
 	}
 }

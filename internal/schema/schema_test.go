@@ -38,11 +38,12 @@ const head = `{"$id": "urn:perennial:loose:v1alpha1", "type": "object", "require
 func TestDamageIsNoticed(t *testing.T) {
 	const document = `{"kind": "Loose", "list": [{"a": 1}, {"a": 2}, {"a": "no number"}]}`
 	for name, c := range map[string]struct{ schema, says string }{
-		"one that is whole":   {head + `"properties": {"kind": {"const": "Loose"}, "list": {"type": "array", "items": {"type": "object", "properties": {"a": {"type": "integer"}}}}}}`, ""},
-		"no type":             {head + `"properties": {"kind": {"const": "Loose"}, "list": {"type": "array", "items": {"type": "object", "properties": {"a": {}}}}}}`, "another type at .list[1].a"},
-		"a null":              {head + `"properties": {"kind": {"type": ["string", "null"]}, "list": {"type": "array", "items": {"type": "object", "properties": {"a": {"type": "integer"}}}}}}`, "null at .kind"},
-		"no fields":           {head + `"properties": {"kind": {"const": "Loose"}, "list": {"type": "array", "items": {"type": "object"}}}}`, "a field too much at .list[0]"},
-		"nothing is required": {`{"$id": "urn:perennial:loose:v1alpha1", "type": "object", "properties": {"kind": {"const": "Loose"}, "list": {"type": "array", "items": {"type": "object", "properties": {"a": {"type": "integer"}}}}}}`, "requires [] only"},
+		"one that is whole":    {head + `"properties": {"kind": {"const": "Loose"}, "list": {"type": "array", "items": {"type": "object", "properties": {"a": {"type": "integer"}}}}}}`, ""},
+		"no type":              {head + `"properties": {"kind": {"const": "Loose"}, "list": {"type": "array", "items": {"type": "object", "properties": {"a": {}}}}}}`, "another type at .list[1].a"},
+		"a null":               {head + `"properties": {"kind": {"type": ["string", "null"]}, "list": {"type": "array", "items": {"type": "object", "properties": {"a": {"type": "integer"}}}}}}`, "null at .kind"},
+		"no fields":            {head + `"properties": {"kind": {"const": "Loose"}, "list": {"type": "array", "items": {"type": "object"}}}}`, "a field too much at .list[0]"},
+		"no fields at the top": {`{"$id": "urn:perennial:loose:v1alpha1", "type": "object", "required": ["kind", "list"]}`, "a field too much at the top"},
+		"nothing is required":  {`{"$id": "urn:perennial:loose:v1alpha1", "type": "object", "properties": {"kind": {"const": "Loose"}, "list": {"type": "array", "items": {"type": "object", "properties": {"a": {"type": "integer"}}}}}}`, "requires [] only"},
 	} {
 		h := &heard{TB: t}
 		loose(t, c.schema).RefusesDamage(h, "a document", []byte(document))

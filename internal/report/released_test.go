@@ -13,7 +13,9 @@ import (
 	"slices"
 	"testing"
 
+	"perennial.dev/perennial/internal/agent"
 	"perennial.dev/perennial/internal/plan"
+	"perennial.dev/perennial/internal/policy"
 	"perennial.dev/perennial/internal/schema"
 	"perennial.dev/perennial/internal/timeline"
 )
@@ -96,6 +98,18 @@ func rewritten(t *testing.T, body []byte) []byte {
 		if err = json.Unmarshal(body, &p); err == nil {
 			err = Plan(&b, FormatJSON, p, Options{})
 		}
+	case "Config":
+		var p policy.Policy
+		if p, err = policy.Parse(body); err == nil {
+			body, err = json.Marshal(p)
+		}
+		b.Write(body)
+	case "AgentStatus":
+		var s agent.Status
+		if err = json.Unmarshal(body, &s); err == nil {
+			body, err = json.Marshal(s)
+		}
+		b.Write(body)
 	default:
 		return body // the program only writes it
 	}

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -185,12 +186,9 @@ func (o *prepareOptions) undoInCluster(ctx context.Context, s Streams, of plan.P
 	if o.state != workbench.DefaultState {
 		o.where = o.state
 	}
-	at := kube.Context{Kubeconfig: of.Cluster.Kubeconfig, Name: of.Cluster.Context}
-	if o.kubeconfig != "" || o.context != "" {
-		var err error
-		if at, err = o.at(); err != nil {
-			return err
-		}
+	at, err := o.atNow(*of.Cluster)
+	if err != nil {
+		return err
 	}
 	b, err := o.begin(ctx, s, "undo "+of.ID, at)
 	if err != nil {
@@ -202,4 +200,11 @@ func (o *prepareOptions) undoInCluster(ctx context.Context, s Streams, of plan.P
 		return err
 	}
 	return o.propose(ctx, b, todo)
+}
+
+// atNow is how the cluster of a plan is reached: as then, but for what is given.
+func (o *prepareOptions) atNow(then plan.Cluster) (kube.Context, error) {
+	at, err := o.at()
+	at.Kubeconfig, at.Name = cmp.Or(at.Kubeconfig, then.Kubeconfig), cmp.Or(at.Name, then.Context)
+	return at, err
 }

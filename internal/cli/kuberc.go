@@ -134,6 +134,10 @@ func (o *kubercCheckOptions) run(ctx context.Context, s Streams, args []string) 
 	if err != nil {
 		return err
 	}
+	contents := kuberc.Read(data)
+	if o.convert {
+		return convertPreferences(s, program, contents, where)
+	}
 	if data == nil {
 		r := newKubercReport(program, where)
 		r.Missing = true
@@ -141,10 +145,6 @@ func (o *kubercCheckOptions) run(ctx context.Context, s Streams, args []string) 
 			_, err := fmt.Fprintf(w, "There are no preferences for kubectl: %s does not exist.\n", r.File)
 			return err
 		})
-	}
-	contents := kuberc.Read(data)
-	if o.convert {
-		return convertPreferences(s, program, contents, where)
 	}
 	return o.write(s, format, program, contents, where)
 }

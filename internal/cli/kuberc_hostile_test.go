@@ -11,7 +11,9 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"perennial.dev/perennial/internal/cli"
 	"perennial.dev/perennial/internal/timeline"
 )
 
@@ -121,5 +123,16 @@ func refuses(t *testing.T, dir, file, name string) {
 	left, err := os.ReadDir(dir)
 	if err != nil || len(left) != 1 {
 		t.Errorf("something was written: %v %v", left, err)
+	}
+}
+
+// Where preferences are to come out, a sentence would be taken for them.
+func TestNothingIsConvertedToASentence(t *testing.T) {
+	home, out, problems := t.TempDir(), &strings.Builder{}, &strings.Builder{}
+	code := cli.Main(t.Context(), []string{"kuberc", "check", "--kubectl", "1.37", "--convert"}, cli.Streams{In: strings.NewReader(""), Out: out, Err: problems, Now: time.Now, Getenv: func(name string) string {
+		return map[string]string{"HOME": home}[name]
+	}})
+	if code != timeline.ExitFailed || out.Len() > 0 || !strings.Contains(problems.String(), "kuberc: there are no preferences in it") {
+		t.Errorf("exit code %d, %q, %q", code, out, problems)
 	}
 }

@@ -18,6 +18,7 @@ var own = []string{"a", "b", "body", "button", "code", "dd", "details", "div", "
 // TestHostile opens everything of a page that is made of hostile names: no dialog,
 // no request, no element that the page's own markup does not have.
 func TestHostile(t *testing.T) {
+	running(t)
 	for _, v := range views {
 		t.Run(v.name, func(t *testing.T) {
 			b := open(t, v, "hostile")

@@ -99,15 +99,19 @@ func program(t *testing.T, d document, also map[string]document) (text string, l
 	return b.String(), lines
 }
 
-// workshop is a directory with a program, the compiler and Grafana's types.
-func workshop(t *testing.T, types npm.Package, text string) string {
+// tools are what a dashboard is compared with, and what compares.
+type tools struct {
+	node     string
+	compiler map[string][]byte
+	types    map[string]map[string][]byte // by Grafana's version
+}
+
+// fetch gets the tools, or skips the test and says why.
+func fetch(t *testing.T) tools {
 	t.Helper()
-	dir := t.TempDir()
-	put := func(name string, body []byte) {
-		path := filepath.Join(dir, filepath.FromSlash(name))
-		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, body, 0o644)); err != nil {
-			t.Fatal(err)
-		}
+	node, err := exec.LookPath("node")
+	if err != nil {
+		t.Skip("needs node")
 	}
 	unpack := func(p npm.Package, wanted func(string) bool) map[string][]byte {
 		files, err := p.Files(wanted)
@@ -119,16 +123,32 @@ func workshop(t *testing.T, types npm.Package, text string) string {
 		}
 		return files
 	}
-	declared := func(name string) bool { return strings.HasSuffix(name, ".d.ts") || name == "package.json" }
-	for name, body := range unpack(typescript, func(name string) bool {
+	h := tools{node, unpack(typescript, func(name string) bool {
 		return name == "lib/tsc.js" || name == "lib/_tsc.js" || strings.HasPrefix(name, "lib/lib.") || name == "package.json"
-	}) {
+	}), map[string]map[string][]byte{}}
+	for _, p := range []npm.Package{oldest, newest} {
+		h.types[p.Version] = unpack(p, func(name string) bool { return strings.HasSuffix(name, ".d.ts") || name == "package.json" })
+	}
+	return h
+}
+
+// workshop is a directory with a program, the compiler and a Grafana's types.
+func (h tools) workshop(t *testing.T, version, text string) string {
+	t.Helper()
+	dir := t.TempDir()
+	put := func(name string, body []byte) {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, body, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, body := range h.compiler {
 		put("typescript/"+name, body)
 	}
-	for name, body := range unpack(types, declared) {
+	for name, body := range h.types[version] {
 		put("node_modules/@grafana/schema/"+name, body)
 	}
-	put("prometheus.d.ts", unpack(oldest, declared)[prometheusQuery])
+	put("prometheus.d.ts", h.types[oldest.Version][prometheusQuery])
 	put("check.ts", []byte(text))
 	put("tsconfig.json", []byte(`{"compilerOptions": {"noEmit": true, "strict": true, "skipLibCheck": true, "types": [], "lib": ["es2022"], "module": "esnext", "moduleResolution": "bundler"}, "files": ["check.ts"]}`))
 	return dir
@@ -137,13 +157,9 @@ func workshop(t *testing.T, types npm.Package, text string) string {
 var complaint = regexp.MustCompile(`(?m)^check\.ts\((\d+),\d+\): error .*(?:\n  .*)*`)
 
 // complaints are what the compiler says, by line.
-func complaints(t *testing.T, dir string) map[int]string {
+func (h tools) complaints(t *testing.T, dir string) map[int]string {
 	t.Helper()
-	node, err := exec.LookPath("node")
-	if err != nil {
-		t.Skip("needs node")
-	}
-	cmd := exec.Command(node, "typescript/lib/tsc.js")
+	cmd := exec.Command(h.node, "typescript/lib/tsc.js")
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
 	said := map[int]string{}
@@ -184,11 +200,12 @@ func faults(t *testing.T) map[string]document {
 }
 
 func TestTheDashboardIsOneOfGrafanas(t *testing.T) {
+	h := fetch(t) // before there are parts: of a part that is skipped, CI does not show why
+	wrong := faults(t)
+	text, lines := program(t, read(t), wrong)
 	for _, types := range []npm.Package{oldest, newest} {
 		t.Run(types.Version, func(t *testing.T) {
-			wrong := faults(t)
-			text, lines := program(t, read(t), wrong)
-			said := complaints(t, workshop(t, types, text))
+			said := h.complaints(t, h.workshop(t, types.Version, text))
 			found := map[string]bool{}
 			for line, what := range said {
 				name, is := lines[line]

@@ -35,16 +35,16 @@ const (
 	Lab       = "lab"
 )
 
-// HelpPage is generated from the commands' help: its examples are commands, its other
+// helpPage is generated from the commands' help: its examples are commands, its other
 // text is not.
-const HelpPage = "docs/cli.md"
+const helpPage = "docs/cli.md"
 
 // translated are copies of other pages, that have the same commands.
 const translated = "docs/zh"
 
-// CommandPages lists the pages whose commands have to work, in the order in which
+// commandPages lists the pages whose commands have to work, in the order in which
 // somebody reads them: the repository's front, docs/, and what lies beside the code.
-func CommandPages(root fs.FS) ([]string, error) {
+func commandPages(root fs.FS) ([]string, error) {
 	all := []string{"README.md"}
 	for _, dir := range []string{"docs", "deploy", "examples", "bench", "lab"} {
 		err := fs.WalkDir(root, dir, func(name string, d fs.DirEntry, err error) error {
@@ -65,7 +65,7 @@ func CommandPages(root fs.FS) ([]string, error) {
 
 // Commands reads the command lines of all pages.
 func Commands(root fs.FS) ([]Command, error) {
-	pages, err := CommandPages(root)
+	pages, err := commandPages(root)
 	if err != nil {
 		return nil, err
 	}
@@ -75,13 +75,13 @@ func Commands(root fs.FS) ([]Command, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, OfPage(page, string(text))...)
+		all = append(all, ofPage(page, string(text))...)
 	}
 	return all, nil
 }
 
-// OfPage reads those of one page.
-func OfPage(page, text string) []Command {
+// ofPage reads those of one page.
+func ofPage(page, text string) []Command {
 	r := reader{page: page}
 	for n, line := range strings.Split(text, "\n") {
 		r.line(n+1, line)
@@ -163,7 +163,7 @@ func (r *reader) code(n int, line string) {
 		r.typed(n, line)
 		return
 	}
-	if r.page == HelpPage {
+	if r.page == helpPage {
 		r.usage = strings.HasPrefix(line, "Usage:") || r.usage && line != ""
 		if m := helpExample.FindStringSubmatch(line); m != nil && !r.usage {
 			r.add(n, m[1], false)

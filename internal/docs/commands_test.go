@@ -51,7 +51,7 @@ const everyForm = "# Head\n" +
 
 func TestCommandsOfAPage(t *testing.T) {
 	var got []string
-	for _, c := range OfPage("x.md", everyForm) {
+	for _, c := range ofPage("x.md", everyForm) {
 		for _, call := range c.Calls {
 			got = append(got, fmt.Sprintf("%d %v %s %q", c.Line, c.Inline, call.Program, call.Args))
 		}
@@ -78,7 +78,7 @@ func TestCommandsOfAPage(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
-	if c := OfPage("x.md", everyForm)[4]; c.Text != "sudo perennial check" {
+	if c := ofPage("x.md", everyForm)[4]; c.Text != "sudo perennial check" {
 		t.Errorf("the comment is part of %q", c.Text)
 	}
 }
@@ -87,7 +87,7 @@ func TestCommandsOfAHelp(t *testing.T) {
 	const help = "```text\nLooks. It calls perennial so:\n\n  perennial check  what stops\n  ssh NODE sudo perennial serve\n\n" +
 		"Usage:\n  perennial check [flags]\n\nExamples:\n  perennial check --open\n  helm template C | perennial check -f -\n```\n"
 	var got []string
-	for _, c := range OfPage(HelpPage, help) {
+	for _, c := range ofPage(helpPage, help) {
 		got = append(got, c.Text)
 	}
 	want := []string{"perennial check", "ssh NODE sudo perennial serve", "perennial check --open", "helm template C | perennial check -f -"}
@@ -204,7 +204,7 @@ func goFiles(t *testing.T, dir string, want func(name string) bool, do func(*ast
 // TestTestsThatPagesName looks for the tests and benchmarks that pages say to run, and
 // for the scripts.
 func TestTestsThatPagesName(t *testing.T) {
-	pages, err := CommandPages(os.DirFS(root))
+	pages, err := commandPages(os.DirFS(root))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -260,13 +260,13 @@ var shown = regexp.MustCompile(`^(?:\$ )?(?:sudo )?(?:bin/)?(?:perennial|kubectl
 // TestNoCommandIsOverlooked looks for what seems to be a command and is none to the
 // reader above: in blocks of other languages, or in blocks that have no fence.
 func TestNoCommandIsOverlooked(t *testing.T) {
-	pages, err := CommandPages(os.DirFS(root))
+	pages, err := commandPages(os.DirFS(root))
 	if err != nil {
 		t.Fatal(err)
 	}
 	read := func(page string) string { return read(t, page) }
 	for _, page := range pages {
-		if page == HelpPage {
+		if page == helpPage {
 			continue
 		}
 		for _, problem := range overlooked(page, read(page)) {
@@ -280,7 +280,7 @@ func TestNoCommandIsOverlooked(t *testing.T) {
 
 func overlooked(page, text string) (problems []string) {
 	read := map[int]bool{}
-	for _, c := range OfPage(page, text) {
+	for _, c := range ofPage(page, text) {
 		for n := range strings.Count(c.Text, "\n") + 1 {
 			read[c.Line+n] = true
 		}

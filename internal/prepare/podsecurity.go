@@ -136,7 +136,7 @@ func rehearseAll(ctx context.Context, client *kube.Client, o plan.LabelOptions, 
 			switch {
 			case errors.Is(err, errGone), kube.NotFound(err):
 				one.Gone = true
-			case kube.Refused(err) && !errors.Is(err, kube.ErrForbidden):
+			case kube.Refused(err) && !kube.Busy(err) && !errors.Is(err, kube.ErrForbidden):
 				one.Denied = err.Error()
 			case err != nil:
 				return nil, err

@@ -52,7 +52,7 @@ func (a answers) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case ok && answer.code == http.StatusOK:
 		w.Header().Add("Warning", fmt.Sprintf("299 - %q", answer.says))
 	case ok:
-		refuse(answer.code, map[int]string{403: "Forbidden", 404: "NotFound", 422: "Invalid"}[answer.code], answer.says)
+		refuse(answer.code, map[int]string{403: "Forbidden", 404: "NotFound", 422: "Invalid", 429: "TooManyRequests"}[answer.code], answer.says)
 		return
 	case level == "none-such":
 		refuse(http.StatusUnprocessableEntity, "Invalid", "must be one of privileged, baseline, restricted")
@@ -119,6 +119,15 @@ func TestRehearsed(t *testing.T) {
 		if got.Level != want.level || strings.Join(got.Refused, "; ") != want.refused || strings.Contains(got.Denied, denied) != want.denied || got.Gone != want.gone {
 			t.Errorf("%s: %+v, want %+v", got.Name, got, want)
 		}
+	}
+}
+
+// What is no word on the namespace ends the preparation: nothing is left out of it
+// because the server was busy.
+func TestRehearsedByABusyServer(t *testing.T) {
+	all, err := answers{"one restricted": {http.StatusTooManyRequests, "too many requests"}}.rehearsed(t, workload.Space{Name: "one", Level: "restricted"})
+	if !kube.Busy(err) {
+		t.Errorf("%+v, %v", all, err)
 	}
 }
 

@@ -33,11 +33,10 @@ type Need struct {
 	parts  part
 }
 
-// Granted says whether the agent's unit grants it.
-func (n Need) Granted(o Options) bool { return n.parts&works != 0 && (n.on == nil || n.on(o)) }
-
-// Finishes says whether the unit before the kubelet grants it.
-func (n Need) Finishes(o Options) bool { return n.parts&finishes != 0 && (n.on == nil || n.on(o)) }
+// counts says whether a part's unit grants it.
+func (n Need) counts(of part, o Options) bool {
+	return n.parts&of != 0 && (n.on == nil || n.on(o))
+}
 
 // Needs is the one table. As root, a program owns most of what it reads and writes
 // here, and needs no capability for it.
@@ -106,7 +105,7 @@ func (o Options) Capabilities() []string { return o.granted(works).Capabilities 
 // granted is everything that the needs of a part take together.
 func (o Options) granted(of part) (all Need) {
 	for _, n := range Needs {
-		if n.parts&of == 0 || n.on != nil && !n.on(o) {
+		if !n.counts(of, o) {
 			continue
 		}
 		all.Capabilities = append(all.Capabilities, n.Capabilities...)
@@ -123,7 +122,7 @@ func (o Options) granted(of part) (all Need) {
 // grant writes what a part's needs take together.
 func (o Options) grant(p *page, of part) {
 	for _, n := range Needs {
-		if n.parts&of != 0 && n.writes != nil && (n.on == nil || n.on(o)) {
+		if n.writes != nil && n.counts(of, o) {
 			p.paths("ReadWritePaths", n.writes(o))
 		}
 	}

@@ -112,7 +112,7 @@ func TestNothingBeyondTheTable(t *testing.T) {
 				if n.Feature == "" || n.Without == "" || n.Paths == "" {
 					t.Errorf("an empty cell: %+v", n)
 				}
-				if f.Name == unit.EndName && !n.Finishes(o) || f.Name != unit.EndName && !n.Granted(o) {
+				if !unit.Granted(f.Name, n, o) {
 					continue
 				}
 				needed.Capabilities = append(needed.Capabilities, n.Capabilities...)
@@ -166,8 +166,11 @@ func more(words []string, group string) []string {
 	if len(words) == 0 || words[0] != group {
 		return append([]string{"everything"}, words...)
 	}
-	until := slices.IndexFunc(words, func(w string) bool { return strings.HasPrefix(w, "~") })
-	return words[1:until]
+	allowed := words[1:]
+	if until := slices.IndexFunc(allowed, func(w string) bool { return strings.HasPrefix(w, "~") }); until >= 0 {
+		allowed = allowed[:until]
+	}
+	return allowed
 }
 
 // paths are all that a unit lets be written, sorted.

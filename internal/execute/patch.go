@@ -51,7 +51,11 @@ func (r *Runner) patchOnce(ctx context.Context, o *plan.Object) error {
 	case plan.AsAfter:
 		return nil
 	case plan.Gone, plan.Changed:
-		return fmt.Errorf("changing the %s: %w (%s); nothing was done to it, plan again", o, ErrChanged, why)
+		did := "nothing"
+		if r.resuming { // what a run before this one did is not known any more
+			did = "nothing more"
+		}
+		return fmt.Errorf("changing the %s: %w (%s); %s was done to it, plan again", o, ErrChanged, why, did)
 	}
 	patch, err := o.Merge(version)
 	if err != nil {

@@ -239,6 +239,22 @@ func TestPatchUndone(t *testing.T) {
 	p.holds("map[team:a warn:old]")
 }
 
+// Of an object that somebody has changed since a plan was cut off nobody knows what
+// the plan did to it.
+func TestPatchChangedWhileCutOff(t *testing.T) {
+	p := newPatching(t)
+	p.deaf = 1
+	if out, _, err := p.do(p.plan()); err == nil || len(out.Steps) > 0 {
+		t.Fatalf("%+v, %v", out, err)
+	}
+	p.labels["warn"] = "mine"
+	out, _, err := p.do(plan.Plan{})
+	if out.Result != journal.Failed || !strings.Contains(fmt.Sprint(err), `warn is "mine"); nothing more was done to it, plan again`) {
+		t.Errorf("%+v, %v", out, err)
+	}
+	p.holds("map[team:a warn:mine]")
+}
+
 // What goes wrong leaves the object as it was, or is finished.
 func TestPatchRefused(t *testing.T) {
 	for name, c := range map[string]struct {

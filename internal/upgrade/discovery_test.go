@@ -90,7 +90,7 @@ func TestHopsOfRealServers(t *testing.T) {
 			}
 		}
 	}
-	if hops < 11 {
+	if hops < 13 {
 		t.Errorf("%d hops only", hops)
 	}
 	t.Logf("%d hops, %d kinds judged", hops, judged)

@@ -8,6 +8,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/sha512"
 	"encoding/base64"
 	"errors"
@@ -17,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // Package is one by its name, version and integrity, as npm knows them.
@@ -31,10 +33,6 @@ func (p Package) Files(wanted func(name string) bool) (map[string][]byte, error)
 	archive, err := p.fetch()
 	if err != nil {
 		return nil, err
-	}
-	sum := sha512.Sum512(archive)
-	if got := "sha512-" + base64.StdEncoding.EncodeToString(sum[:]); got != p.Integrity {
-		return nil, fmt.Errorf("%s %s is not the one that these tests were written with: %s", p.Name, p.Version, got)
 	}
 	z, err := gzip.NewReader(bytes.NewReader(archive))
 	if err != nil {
@@ -59,28 +57,51 @@ func (p Package) Files(wanted func(name string) bool) (map[string][]byte, error)
 	}
 }
 
+// patience is how long npm may take for one package: without a network it would try
+// for many minutes.
+const patience = 2 * time.Minute
+
 // fetch asks npm for the archive, where it is not in the user's cache.
 func (p Package) fetch() ([]byte, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return nil, Unavailable{err}
 	}
-	dir := filepath.Join(cache, "perennial-browser")
-	archive := filepath.Join(dir, strings.ReplaceAll(strings.TrimPrefix(p.Name, "@"), "/", "-")+"-"+p.Version+".tgz")
-	body, err := os.ReadFile(archive)
-	if !errors.Is(err, os.ErrNotExist) {
-		return body, err
+	dir := filepath.Join(cache, "perennial-npm")
+	name := strings.ReplaceAll(strings.TrimPrefix(p.Name, "@"), "/", "-") + "-" + p.Version + ".tgz"
+	kept := filepath.Join(dir, name)
+	if body, err := os.ReadFile(kept); err == nil && p.is(body) {
+		return body, nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, Unavailable{err}
 	}
-	cmd := exec.Command("npm", "pack", p.Name+"@"+p.Version, "--silent", "--pack-destination", dir)
-	cmd.Dir = dir
+	fresh, err := os.MkdirTemp(dir, "fetching-") // beside it, for the rename
+	if err != nil {
+		return nil, Unavailable{err}
+	}
+	defer os.RemoveAll(fresh)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "npm", "pack", p.Name+"@"+p.Version, "--silent", "--fetch-retries=1", "--pack-destination", fresh)
+	cmd.Dir, cmd.WaitDelay = fresh, time.Second
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, Unavailable{fmt.Errorf("fetching %s through npm: %w: %s", p.Name, err, out[max(0, len(out)-2000):])}
 	}
-	if body, err = os.ReadFile(archive); err != nil {
+	body, err := os.ReadFile(filepath.Join(fresh, name))
+	if err != nil {
 		return nil, Unavailable{err}
 	}
-	return body, nil
+	if !p.is(body) {
+		return nil, fmt.Errorf("%s %s as npm gives it is not the one that these tests were written with: %s", p.Name, p.Version, integrity(body))
+	}
+	return body, os.Rename(filepath.Join(fresh, name), kept)
+}
+
+func (p Package) is(body []byte) bool { return integrity(body) == p.Integrity }
+
+// integrity is npm's name of a content.
+func integrity(body []byte) string {
+	sum := sha512.Sum512(body)
+	return "sha512-" + base64.StdEncoding.EncodeToString(sum[:])
 }

@@ -30,6 +30,9 @@ func TestDocs(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root: the commands are run in the places of a node")
 	}
+	if out, err := exec.Command("unshare", "--mount", "true").CombinedOutput(); err != nil {
+		t.Skipf("needs a mount namespace, which this machine does not allow: %s", out)
+	}
 	for _, version := range versions(t) {
 		if minor(version) >= upgradedTo {
 			t.Logf("%s is left out: the pages look at the way to 1.%d", version, upgradedTo)
@@ -240,6 +243,9 @@ func (g *guide) typed(line, until string) (string, int) {
 	}
 	if ctx.Err() != nil {
 		g.Errorf("%s: it does not end", line)
+	}
+	if until != "" {
+		g.Errorf("%s: it ends before it says %q", line, until)
 	}
 	return out.String(), cmd.ProcessState.ExitCode()
 }

@@ -12,8 +12,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -53,7 +55,7 @@ case "$goroot" in /usr/*) ;; *)
 	mount --bind "$goroot" ".$goroot"
 	mount -o remount,bind,ro ".$goroot" ;;
 esac
-for built in "$cache/perennial-lab/v$version"-*/; do
+for built in "$cache/v$version"-*/; do
 	at=srv/cache/perennial-lab/$(basename "$built")
 	mkdir -p "$at"
 	: >>"$at.lock"
@@ -117,6 +119,10 @@ ExecStart=/usr/local/bin/lab up --name booted --version %s --dir /srv/lab
 func boot(t *testing.T, version string) *booted {
 	t.Helper()
 	m := &booted{T: t, version: version, dir: t.TempDir(), cgroup: bootable(t)}
+	t.Cleanup(func() {
+		m.end()
+		m.removeCgroup()
+	})
 	m.goroot = strings.TrimSpace(m.output("go", "env", "GOROOT"))
 	for name, content := range map[string]string{
 		"etc/passwd": "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534::/:/bin/false\n", "etc/group": "root:x:0:\nsystemd-journal:x:101:\nnogroup:x:65534:\n",
@@ -160,10 +166,6 @@ func boot(t *testing.T, version string) *booted {
 			t.Fatal(err)
 		}
 	}
-	t.Cleanup(func() {
-		m.end()
-		m.removeCgroup()
-	})
 	m.start()
 	m.does("mount", "--bind", "/srv/lab/etc/kubernetes", "/etc/kubernetes")
 	return m
@@ -180,6 +182,9 @@ func bootable(t *testing.T) string {
 		if _, err := exec.LookPath(program); err != nil {
 			t.Skipf("needs %s: install systemd and util-linux", program)
 		}
+	}
+	if out, err := exec.Command("unshare", append(slices.Clone(apart), "true")...).CombinedOutput(); err != nil {
+		t.Skipf("needs namespaces, which this machine does not allow: %s", out)
 	}
 	mounts, err := os.ReadFile("/proc/self/mounts")
 	if err != nil {
@@ -231,12 +236,9 @@ func (m *booted) read(name string) string {
 // start boots it and waits until all that begins with it has begun.
 func (m *booted) start() {
 	m.Helper()
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		m.Fatal(err)
-	}
-	m.unshare = exec.Command("sh", "-c", `echo $$ >"$0/cgroup.procs" && exec "$@"`, m.cgroup,
-		"unshare", "--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child", "sh", "-c", bootScript, "boot", m.dir, m.version, m.goroot, cache)
+	m.unshare = exec.Command("sh", slices.Concat([]string{"-c", `echo $$ >"$0/cgroup.procs" && exec unshare "$@"`, m.cgroup}, apart,
+		[]string{"sh", "-c", bootScript, "boot", m.dir, m.version, m.goroot, labCache(m.T)})...)
+	m.unshare.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // it ends with a test that is killed
 	var said bytes.Buffer
 	m.unshare.Stdout, m.unshare.Stderr = &said, &said
 	if err := m.unshare.Start(); err != nil {
@@ -244,8 +246,11 @@ func (m *booted) start() {
 	}
 	m.init = 0
 	for deadline := time.Now().Add(3 * time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		// Before it is systemd, the root in there may be the one of this machine.
 		if m.init == 0 {
-			m.init = childOf(m.unshare.Process.Pid)
+			if child := childOf(m.unshare.Process.Pid); nameOf(child) == "systemd" {
+				m.init = child
+			}
 		} else if state, _ := m.try("systemctl", "is-system-running"); strings.TrimSpace(state) == "running" {
 			return
 		} else if strings.TrimSpace(state) == "degraded" || time.Now().After(deadline) {
@@ -254,6 +259,15 @@ func (m *booted) start() {
 			m.Fatalf("it is %s\n%s%s%s", state, failed, journal, &said)
 		}
 	}
+}
+
+// apart are the namespaces of the machine.
+var apart = []string{"--mount", "--pid", "--net", "--uts", "--ipc", "--cgroup", "--fork", "--kill-child"}
+
+// nameOf is what a process calls itself; empty where there is none.
+func nameOf(pid int) string {
+	name, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "comm"))
+	return strings.TrimSpace(string(name))
 }
 
 // end is the power's: everything ends at once.

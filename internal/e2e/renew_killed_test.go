@@ -205,7 +205,7 @@ func (w *workshop) killed(v *victim) {
 		w.Fatalf("%s: it was not killed: %v\n%s", v.Moment, err, out)
 	}
 	said := w.change(timeline.ExitOK, "renew", "--due")
-	if !strings.Contains(said, "which was cut off") || !strings.Contains(said, "steps done and proven") {
+	if !strings.Contains(said, "which was cut off") || !strings.Contains(said, " done and proven.") {
 		w.Errorf("%s: the next run did not finish it:\n%s", v.Moment, said)
 	}
 	if history := w.change(timeline.ExitOK, "renew", "--due"); strings.Contains(history, "cut off") {

@@ -87,7 +87,7 @@ func (b *Bench) Do(ctx context.Context, p plan.Plan, tell func(execute.Event)) (
 func (b *Bench) Finish(ctx context.Context, cut journal.Plan, tell func(execute.Event)) (execute.Outcome, error) {
 	var p plan.Plan
 	if json.Unmarshal(cut.Content, &p) == nil && p.Cluster != nil {
-		return execute.Outcome{Plan: cut.ID}, fmt.Errorf("finishing the plan %s: it changes objects of the cluster of %s, and no node; perennial prepare with --state %s finishes it there", fact.Text(cut.ID), fact.Text(p.Cluster.Server), fact.Text(b.State))
+		return execute.Outcome{Plan: cut.ID}, fmt.Errorf("finishing the plan %s: it changes objects of the cluster of %s, and no node; perennial prepare podsecurity --state %s finishes it there", fact.Text(cut.ID), fact.Text(p.Cluster.Server), fact.Text(b.State))
 	}
 	b.Widen(cut)
 	return b.runner(tell).Resume(ctx, cut)

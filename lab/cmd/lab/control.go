@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"text/tabwriter"
 	"time"
 
@@ -56,6 +57,9 @@ func newList(r *registry) *cobra.Command {
 			all := []labStatus{}
 			for _, s := range labs {
 				st, err := statusOf(s)
+				if errors.Is(err, fs.ErrNotExist) {
+					continue // it was taken down meanwhile
+				}
 				if err != nil {
 					return err
 				}

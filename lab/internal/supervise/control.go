@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -224,7 +225,11 @@ func ask(run string, r request) (reply, error) {
 	if err := json.NewEncoder(connection).Encode(r); err != nil {
 		return reply{}, ErrNotRunning
 	}
-	if err := json.NewDecoder(connection).Decode(&answer); err != nil {
+	err = json.NewDecoder(connection).Decode(&answer)
+	if errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) { // it ended while it was asked
+		return reply{}, ErrNotRunning
+	}
+	if err != nil {
 		return reply{}, fmt.Errorf("reading the supervisor's answer: %w", err)
 	}
 	if answer.Error != "" {

@@ -435,3 +435,21 @@ func TestParseSocket(t *testing.T) {
 		}
 	}
 }
+
+// A supervisor may end while it is asked, as where a lab is taken down beside.
+func TestEndedWhileAsked(t *testing.T) {
+	run := t.TempDir()
+	listener, err := net.Listen("unix", filepath.Join(run, socketName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	go func() {
+		if connection, err := listener.Accept(); err == nil {
+			connection.Close()
+		}
+	}()
+	if _, err := List(run); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("a supervisor that says nothing: %v", err)
+	}
+}

@@ -3,48 +3,24 @@
 package docs
 
 import (
-	"go/ast"
-	"go/parser"
-	"go/token"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 
 	"perennial.dev/perennial/internal/finding"
+	schemas "perennial.dev/perennial/internal/schema"
 )
 
 // declared reads the codes from the source: a code that is in no table is in no
 // list that the program could be asked for.
-func declared(t *testing.T) []finding.Code {
+func declared(t *testing.T) (all []finding.Code) {
 	t.Helper()
-	files, err := filepath.Glob("../finding/*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var all []finding.Code
-	for _, name := range files {
-		f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		ast.Inspect(f, func(n ast.Node) bool {
-			spec, ok := n.(*ast.ValueSpec)
-			if !ok {
-				return true
-			}
-			if typ, ok := spec.Type.(*ast.Ident); ok && typ.Name == "Code" {
-				for _, v := range spec.Values {
-					all = append(all, finding.Code(strings.Trim(v.(*ast.BasicLit).Value, `"`)))
-				}
-			}
-			return true
-		})
-	}
-	if len(all) == 0 {
-		t.Fatal("no code was found in package finding")
+	for _, code := range schemas.Constants(t, reflect.TypeFor[finding.Code]()) {
+		all = append(all, finding.Code(code))
 	}
 	return all
 }

@@ -42,7 +42,7 @@ func (c *Sets) Compare(t testing.TB, s *Schema, typ reflect.Type) {
 			return
 		}
 		c.seen[typ] = true
-		want, got := constantsOf(t, typ), enumOf(node)
+		want, got := Constants(t, typ), enumOf(node)
 		if slices.Contains(c.Narrower, at) {
 			want = slices.DeleteFunc(want, func(v string) bool { return !slices.Contains(got, v) })
 		}
@@ -64,9 +64,9 @@ func enumOf(node map[string]any) (all []string) {
 	return slices.DeleteFunc(all, func(v string) bool { return v == "" }) // none
 }
 
-// constantsOf are the values of all constants of a type, read from its package's
+// Constants are the values of all constants of a type, read from its package's
 // source.
-func constantsOf(t testing.TB, typ reflect.Type) (all []string) {
+func Constants(t testing.TB, typ reflect.Type) (all []string) {
 	t.Helper()
 	files, _ := filepath.Glob(filepath.Join("..", path.Base(typ.PkgPath()), "*.go"))
 	for _, name := range files {

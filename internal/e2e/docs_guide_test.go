@@ -25,9 +25,9 @@ import (
 func newGuide(p *plane) *guide {
 	p.Helper()
 	g := &guide{machine: newMachine(p), known: map[string]bool{}, shell: map[string]string{}}
-	g.work, g.disk = g.dir+"/work", testnode.New(p, testnode.Options{}).Root
+	g.work, g.disk = g.dir+"/desk", testnode.New(p, testnode.Options{}).Root
 	for _, dir := range []string{
-		"/work/manifests", "/work/examples", "/home/.kube", "/var/lib/kubelet", "/tmp", "/mnt/disk", "/etc/perennial", "/srv",
+		"/desk/manifests", "/desk/examples", "/home/.kube", "/var/lib/kubelet", "/tmp", "/mnt/disk", "/etc/perennial", "/srv",
 		"/usr/share/bash-completion/completions", "/usr/share/zsh/site-functions", "/usr/share/fish/vendor_completions.d",
 	} {
 		g.must(os.MkdirAll(g.dir+dir, 0o755))
@@ -43,8 +43,8 @@ func newGuide(p *plane) *guide {
 	for name, text := range spokenOf {
 		g.put(name, text, 0o644)
 	}
-	g.copied("examples/recorded-node.jsonl", "/work/examples/recorded-node.jsonl")
-	g.copied("internal/release/data/releases.csv", "/work/releases.csv")
+	g.copied("examples/recorded-node.jsonl", "/desk/examples/recorded-node.jsonl")
+	g.copied("internal/release/data/releases.csv", "/desk/releases.csv")
 	g.Cleanup(func() {
 		own := *g.Plane
 		own.Lab = g.second()
@@ -89,21 +89,21 @@ var standIns = map[string]string{
 
 // spokenOf are the files that pages speak of.
 var spokenOf = map[string]string{
-	"/work/manifests/cronjob.yaml": `apiVersion: batch/v1beta1
+	"/desk/manifests/cronjob.yaml": `apiVersion: batch/v1beta1
 kind: CronJob
 metadata: {name: nightly, namespace: shop}
 spec: {schedule: 30 2 * * *, jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: x}]}}}}}
 `,
-	"/work/old.yaml": `apiVersion: batch/v1beta1
+	"/desk/old.yaml": `apiVersion: batch/v1beta1
 kind: CronJob
 metadata: {name: nightly, namespace: shop}
 spec: {schedule: 30 2 * * *, jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: x}]}}}}}
 `,
 	"/var/lib/kubelet/config.yaml": "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nrotateCertificates: true\n",
-	"/work/new.yaml":               settings,
+	"/desk/new.yaml":               settings,
 	"/home/.kube/kuberc":           preferences,
-	"/work/team.kuberc":            preferences,
-	"/work/old.kuberc":             "apiVersion: kubectl.config.k8s.io/v1alpha1\nkind: Preference\naliases:\n- {name: getn, command: get, prependArgs: [nodes]}\n",
+	"/desk/team.kuberc":            preferences,
+	"/desk/old.kuberc":             "apiVersion: kubectl.config.k8s.io/v1alpha1\nkind: Preference\naliases:\n- {name: getn, command: get, prependArgs: [nodes]}\n",
 }
 
 // settings leave the machine's ports alone, which may be taken.
@@ -207,7 +207,7 @@ func (g *guide) archives() {
 	}
 	old := time.Now().AddDate(0, 0, -40)
 	g.must(os.Chtimes(g.dir+dir+"checkpoint-old_shop-app-2026-10-01T08:00:00Z.tar", old, old))
-	g.put("/work/evidence.tar", string(data), 0o600)
+	g.put("/desk/evidence.tar", string(data), 0o600)
 }
 
 // second is the name of a page's own lab.

@@ -205,7 +205,7 @@ for at in /etc /run /var/lib /usr/share /mnt; do mount --bind "$0$at" $at; done
 mount --bind "$0/bin" /usr/local/bin
 mount --bind "$1" /etc/kubernetes
 mount --bind "$2" /mnt/disk
-cd "$0/work"
+cd "$0/desk"
 exec bash -c "$3"
 `
 
